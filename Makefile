@@ -1,0 +1,57 @@
+# `make` alone lists the targets. Needs only Python >= 3.11; PYTHON and VENV may be set.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PACKAGES := auth_service resource_service client
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test test-compose lint format lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# The services and the client alone, then what development adds: `make demo` need not wait for the latter.
+$(VENV)/.main: requirements/main.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dualtoken needs Python 3.11 or newer; set PYTHON=…")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/main.txt
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.main requirements/dev.txt pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+setup: $(VENV)/.dev ## make .venv with everything that development needs
+
+demo: $(VENV)/.main ## log in, expire, refresh once per burst, catch a thief (about 15 s)
+	$(BIN)/python -m client demo
+
+up: $(VENV)/.main ## run both services for play, until Ctrl-C
+	$(BIN)/python -m client up
+
+test: setup ## the whole suite
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-compose: setup ## the Compose stack, for real: needs a Docker engine
+	$(BIN)/python -m pytest tests/compose --compose $(PYTEST_ARGS)
+
+lint: setup ## ruff, mypy --strict, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup ## let ruff rewrite what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: ## write requirements/*.txt anew from pyproject.toml (needs uv)
+	uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 \
+	  --custom-compile-command 'make lock' pyproject.toml -o requirements/main.txt
+	uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 \
+	  --custom-compile-command 'make lock' pyproject.toml --group dev -c requirements/main.txt -o requirements/dev.txt
+
+clean: ## remove what the targets above made
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info
+	find $(PACKAGES) tests -name __pycache__ -type d -exec rm -rf {} +

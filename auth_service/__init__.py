@@ -1,0 +1,1 @@
+"""Issues, rotates and revokes tokens."""

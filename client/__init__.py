@@ -1,0 +1,1 @@
+"""An async client that renews its tokens so quietly that nobody notices."""

@@ -1,0 +1,1 @@
+"""Verifies access tokens; serves what they protect."""
