@@ -14,7 +14,7 @@ from client.errors import AuthRejected, AuthUnavailable, InvalidCredentials, Ref
 from client.tokens import Tokens
 
 
-class InvalidGrant(Exception):  # noqa: N818 - RFC 6749's own term; it never leaves this package
+class InvalidGrant(Exception):
     """The auth service refuses the refresh token (RFC 6749 §5.2)."""
 
     def __init__(self, reason: str) -> None:

@@ -37,11 +37,11 @@ class ConfigurationError(ClientError, ValueError):
     """An address or option that cannot work, or that would expose tokens."""
 
 
-class InvalidCredentials(ClientError):  # noqa: N818 - says what happened
+class InvalidCredentials(ClientError):
     """The auth service knows no such user and password."""
 
 
-class LoginRequired(ClientError):  # noqa: N818 - says what happened
+class LoginRequired(ClientError):
     """There is no session, or it has ended.
 
     Attributes:
@@ -57,7 +57,7 @@ class LoginRequired(ClientError):  # noqa: N818 - says what happened
         return f"login required: {self.reason}"
 
 
-class AuthUnavailable(ClientError):  # noqa: N818 - says what happened
+class AuthUnavailable(ClientError):
     """The auth service could not be reached, or asked to be left alone for a while. Nothing is lost.
 
     Attributes:
@@ -77,7 +77,7 @@ class RefreshUnavailable(AuthUnavailable):
     """A refresh found no auth service to talk to. The session goes on when it is back."""
 
 
-class AuthRejected(ClientError):  # noqa: N818 - says what happened
+class AuthRejected(ClientError):
     """The auth service answered something that makes no sense."""
 
 
@@ -85,7 +85,7 @@ class RefreshRejected(AuthRejected):
     """A refresh got an answer that makes no sense. The session is kept; the next try repeats the same request."""
 
 
-class NotReplayable(ClientError):  # noqa: N818 - says what happened
+class NotReplayable(ClientError):
     """A 401 met a body that cannot be sent twice. The token has been renewed: make the body anew and repeat."""
 
 

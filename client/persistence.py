@@ -20,7 +20,7 @@ SAVE_AGAIN_S: Final = 0.5
 SAVE_AGAIN_MAX_S: Final = 60.0
 
 
-class _NotKept(Exception):  # noqa: N818 - drives the repetition, nobody sees it
+class _NotKept(Exception):
     pass
 
 

@@ -21,7 +21,7 @@ KEY_BYTES: Final = 24
 REVOKE_TIMEOUT_S: Final = 10.0
 
 
-class Superseded(Exception):  # noqa: N818 - not a failure
+class Superseded(Exception):
     """A login or logout came between: what it left in memory and storage stands.
 
     Attributes:

@@ -11,11 +11,11 @@ VERSION: Final = 1
 MAX_BYTES: Final = 16 * 1024 * 1024
 
 
-class ForeignDocument(Exception):  # noqa: N818 - not a failure of ours
+class ForeignDocument(Exception):
     """What stands there is not a document of ours: broken, or somebody else's. Never quotes it."""
 
 
-class NewerDocument(Exception):  # noqa: N818 - not a failure of ours
+class NewerDocument(Exception):
     """A later version wrote it: it must be left alone."""
 
 

@@ -48,6 +48,12 @@ class FileStorage:
         """Return what was stored last. A file that is not ours is set aside, which the log says."""
         return (await self._worker.run(self._read)).accounts.get(self._key(account))
 
+    async def live_accounts(self) -> list[str]:
+        """Return for which accounts there is a session, of those with this storage's account name."""
+        suffix = f" {self._account}"
+        stored = (await self._worker.run(self._read)).accounts
+        return [key.removesuffix(suffix) for key, session in stored.items() if key.endswith(suffix) and session.tokens]
+
     async def save(self, account: str, session: StoredSession) -> None:
         """Store *session*, whatever was there."""
         await self._worker.run(self._write, self._key(account), session, lambda _: True)
