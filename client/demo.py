@@ -158,14 +158,14 @@ class Demo:
 
 
 def _table(demo: Demo) -> Table:
-    table = Table(title=f"{ACCESS_TTL_S} s access tokens, one client", title_justify="left")
-    table.add_column("burst")
+    table = Table(title=f"access tokens live {ACCESS_TTL_S} s; one client", title_justify="left")
+    table.add_column("expiry")
     for name in ("requests", "answered", "401s", "refreshes", "longest wait"):
-        table.add_column(name, justify="right")
-    table.add_column("one refresh")
+        table.add_column(name, justify="right", no_wrap=name != "longest wait")
+    table.add_column("")
     for burst in demo.bursts:
         table.add_row(
-            "the server's 401 comes as a surprise" if burst.surprise else "the client knows the token is dead",
+            "surprise: the server says 401" if burst.surprise else "foreseen by the client",
             str(burst.requests),
             str(burst.answered),
             str(burst.refused),
@@ -191,7 +191,7 @@ class _View:
         lines: list[Table | Text | ProgressBar] = [_table(demo)]
         if demo.waiting is not None:
             lines += [Text("the access token runs out …", "dim"), ProgressBar(completed=demo.waiting * 100, width=60)]
-        return Group(*lines, *(Text.assemble(_mark(ok), " ", sentence) for ok, sentence in demo.theft))
+        return Group(*lines, *(Text.assemble(_mark(ok), " ", sentence) for ok, sentence in demo.theft), Text())
 
 
 def _verdict(demo: Demo) -> Text:
