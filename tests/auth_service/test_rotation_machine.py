@@ -128,8 +128,9 @@ def counts_wrong(rule: Rule, item: Presented, _now: int) -> Presented:
 
 
 def needs_no_key(rule: Rule, item: Presented, _now: int) -> Presented:
-    """Takes any presentation for a retry."""
-    return replace(item, idempotency_digest=rule.row(item.session_id).idempotency_digest)
+    """Takes any presentation of the predecessor for a retry."""
+    row = rule.row(item.session_id)
+    return replace(item, idempotency_digest=row.idempotency_digest) if item.generation == row.generation - 1 else item
 
 
 @pytest.mark.parametrize(
