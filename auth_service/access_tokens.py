@@ -1,0 +1,86 @@
+"""Access tokens: JWTs after RFC 9068, minted here and read back only where this service made them. No I/O."""
+
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import jwt
+from jwt import PyJWK, PyJWS
+
+from auth_service.errors import InvalidToken
+from auth_service.keys import Jwk
+from auth_service.models import User
+
+TYPE = "at+jwt"  # RFC 9068 §2.1
+CLIENT_ID = "dualtoken"  # RFC 9068 §2.2 requires a client; this service knows only its own
+_REQUIRED = ["iss", "aud", "sub", "sid", "iat", "exp", "jti"]
+_JTI_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class AccessClaims:
+    """What this service needs of an access token that it minted. ``iat`` and ``exp`` are seconds since the epoch."""
+
+    sub: str
+    sid: str
+    iat: int
+    exp: int
+    jti: str
+    scope: str
+    username: str
+
+
+class AccessTokens:
+    """Mints with the first key; reads what any of the keys signed."""
+
+    def __init__(self, keys: Sequence[Jwk], *, issuer: str, audience: str, ttl_s: int) -> None:
+        self._keys = {key["kid"]: PyJWK(key) for key in keys}
+        self._signing = self._keys[keys[0]["kid"]]
+        self._headers = {"typ": TYPE, "kid": keys[0]["kid"]}
+        self._issuer, self._audience = issuer, audience
+        self._jws = PyJWS()
+        self.ttl_s = ttl_s
+
+    def mint(self, user: User, session_id: str, now: int) -> str:
+        """Return an access token for *user*; *now* in milliseconds since the epoch."""
+        issued_at = now // 1000
+        claims = {
+            "iss": self._issuer,
+            "aud": self._audience,
+            "sub": user.id,
+            "sid": session_id,
+            "client_id": CLIENT_ID,
+            "iat": issued_at,
+            "exp": issued_at + self.ttl_s,
+            "jti": secrets.token_urlsafe(_JTI_BYTES),
+            "scope": user.scope,
+            "username": user.username,
+            "email": user.email,
+        }
+        payload = json.dumps(claims, separators=(",", ":")).encode()
+        return self._jws.encode(payload, self._signing, headers=self._headers)
+
+    def read(self, token: str) -> AccessClaims:
+        """Return the claims of a token that this service minted and that is still alive.
+
+        Raises:
+            InvalidToken: anything else, a refresh token included.
+        """
+        try:
+            header = jwt.get_unverified_header(token)
+            # The algorithm is the key's, whatever the token says (RFC 8725 §3.1).
+            key = self._keys[header["kid"]]
+            if str(header.get("typ", "")).lower() != TYPE:
+                raise InvalidToken("typ is not at+jwt")
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=[key.algorithm_name],
+                audience=self._audience,
+                issuer=self._issuer,
+                options={"require": _REQUIRED},
+            )
+            return AccessClaims(**{name: claims[name] for name in AccessClaims.__slots__})
+        except (jwt.PyJWTError, KeyError, TypeError, ValueError) as exc:
+            raise InvalidToken(type(exc).__name__) from None

@@ -1,0 +1,61 @@
+"""``serve`` and ``migrate``."""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from functools import partial
+
+from rich.console import Console
+
+from auth_service.app import create_app
+from auth_service.logs import configure_logs
+from auth_service.serving import bind, serve_with_workers
+from auth_service.serving import serve as serve_here
+from auth_service.settings import Settings, load_settings
+from auth_service.store.engine import open_database
+from auth_service.store.migrate import upgrade
+from auth_service.store.sql import open_store
+
+
+def serve() -> None:
+    """Serve until SIGTERM. Prints one line with the address when ready."""
+    settings = load_settings()
+    configure_logs(settings.log_level)
+    app = create_app(settings)
+    listener = bind(settings.host, settings.port)
+    if settings.workers == 1:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            runner.run(serve_here(app, settings, listener))
+        return
+    # Problems of the database are named before any worker starts, and each worker finds the schema current.
+    asyncio.run(_check_store(settings))
+    serve_with_workers(partial(create_app, settings), settings, listener)
+
+
+async def _check_store(settings: Settings) -> None:
+    async with open_store(settings.database_url.get_secret_value()) as store:
+        await store.ping()
+
+
+def migrate() -> None:
+    """Bring the database schema up to date; safe to run at any time, and in several processes at once."""
+    settings = load_settings()
+    before, after = asyncio.run(_migrate(settings))
+    Console().print(f"schema {after}: already there" if before == after else f"schema {before or 'empty'} → {after}")
+
+
+async def _migrate(settings: Settings) -> tuple[str | None, str]:
+    database = open_database(settings.database_url.get_secret_value())
+    try:
+        return await upgrade(database)
+    finally:
+        await database.close()
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return uvloop's factory, or None where there is no uvloop (Windows)."""
+    if sys.platform == "win32":
+        return None
+    import uvloop
+
+    return uvloop.new_event_loop

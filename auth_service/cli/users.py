@@ -1,0 +1,131 @@
+"""``users add | list | disable | enable | set-password``. May run while the service runs."""
+
+import asyncio
+import json
+import sys
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import Annotated, TypeVar
+
+import typer
+from pydantic import BaseModel, StringConstraints, TypeAdapter, ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from auth_service.errors import StartupError
+from auth_service.models import User
+from auth_service.passwords import HASHER
+from auth_service.sessions import wall_clock
+from auth_service.settings import load_settings
+from auth_service.store import Store
+from auth_service.store.sql import open_store
+from auth_service.web.login import Name, Password
+
+cli = typer.Typer(no_args_is_help=True, help="Accounts. Passwords are read from a prompt or as one line of input.")
+T = TypeVar("T")
+
+
+class Account(BaseModel):
+    """What an account must look like; ``scope`` as RFC 6749 §3.3."""
+
+    username: Name
+    email: Annotated[str, StringConstraints(min_length=3, max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$")]
+    scope: Annotated[str, StringConstraints(pattern=r"^([\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*)?$")]
+    password: Password
+
+
+@cli.command("add")
+def add(
+    name: str,
+    email: Annotated[str, typer.Option()],
+    scope: Annotated[str, typer.Option(help="Space-delimited.")] = "read write",
+) -> None:
+    """Add a user."""
+    password = _read_password()
+    try:
+        account = Account(username=name, email=email, scope=scope, password=password)
+    except ValidationError as exc:
+        raise _problem("", exc) from None
+    user = User(id=uuid.uuid4().hex, username=account.username, email=account.email, scope=account.scope)
+    if not _with_store(lambda store: store.add_user(user, HASHER.hash(account.password), now=wall_clock())):
+        raise StartupError(f"user {name} exists already")
+    _say(f"user {name} added")
+
+
+@cli.command("list")
+def list_(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+    """Show all users."""
+    users = _with_store(lambda store: store.list_users())
+    if as_json:
+        typer.echo(json.dumps([asdict(user) for user in users]))
+        return
+    table = Table("name", "email", "scope", "id", "state")
+    for user in users:
+        state = "enabled" if user.disabled_at is None else "[red]disabled"
+        table.add_row(user.username, user.email, user.scope, user.id, state)
+    Console().print(table)
+
+
+@cli.command("disable")
+def disable(name: str) -> None:
+    """Disable a user and revoke all of the user's sessions, at once."""
+    _set_disabled(name, disabled=True)
+
+
+@cli.command("enable")
+def enable(name: str) -> None:
+    """Enable a user again."""
+    _set_disabled(name, disabled=False)
+
+
+@cli.command("set-password")
+def set_password(name: str) -> None:
+    """Set a password and revoke all of the user's sessions, at once."""
+    try:
+        password = TypeAdapter(Password).validate_python(_read_password())
+    except ValidationError as exc:
+        raise _problem("password", exc) from None
+
+    async def work(store: Store) -> bool:
+        found = await store.find_credentials(name)
+        return found is not None and await store.set_password(
+            found.user.id, HASHER.hash(password), replacing=None, keep=None, now=wall_clock()
+        )
+
+    _require(_with_store(work), name)
+    _say(f"password of {name} set; all sessions revoked")
+
+
+def _set_disabled(name: str, *, disabled: bool) -> None:
+    _require(_with_store(lambda store: store.set_disabled(name, disabled=disabled, now=wall_clock())), name)
+    _say(f"user {name} {'disabled; all sessions revoked' if disabled else 'enabled'}")
+
+
+def _problem(name: str, exc: ValidationError) -> StartupError:
+    error = exc.errors(include_input=False, include_url=False, include_context=False)[0]
+    return StartupError(f"{name or error['loc'][0]}: {error['msg']}")
+
+
+def _require(found: bool, name: str) -> None:
+    if not found:
+        raise StartupError(f"no user {name}")
+
+
+def _read_password() -> str:
+    """Read it from a prompt, or as one line of input: an argument would stand in the process list."""
+    if sys.stdin.isatty():
+        return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
+    return sys.stdin.readline().rstrip("\r\n")
+
+
+def _with_store(work: Callable[[Store], Awaitable[T]]) -> T:
+    async def run() -> T:
+        async with open_store(load_settings().database_url.get_secret_value()) as store:
+            return await work(store)
+
+    return asyncio.run(run())
+
+
+def _say(line: str) -> None:
+    Console(highlight=False, soft_wrap=True).print(line, markup=False)

@@ -1,0 +1,83 @@
+"""What happened, for the log and for the counters: one structured event and one labelled count for each.
+
+The names are stable: operators search and alert by them. No token, password or key is ever a value.
+"""
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from auth_service.models import RevocationReason
+from auth_service.rotation import Kind, Outcome
+
+log = structlog.get_logger("auth_service")
+
+# What happens at every renewal is of interest only when somebody looks closely.
+_LEVELS = {Kind.ROTATE: "debug", Kind.RETRY: "info", Kind.RACE: "info", Kind.CATCH_UP: "warning", Kind.REUSE: "warning"}
+_EVENTS = {kind: f"rotation.{kind.value}" for kind in Kind}
+_BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+_FAR = 3  # from here on, distances share a label: labels must be few
+
+
+class Events:
+    """Raises events. One object for each application; the registry is what ``/metrics`` shows."""
+
+    def __init__(self) -> None:
+        """Register the metrics in a registry of their own."""
+        self.registry = CollectorRegistry()
+        self._logins = Counter("auth_logins", "Log-ins by outcome.", ["outcome"], registry=self.registry)
+        self._rotations = Counter(
+            "auth_rotations",
+            "Presentations of refresh tokens by outcome and by generation distance.",
+            ["outcome", "distance"],
+            registry=self.registry,
+        )
+        self._batch = Histogram(
+            "auth_rotation_batch_size",
+            "Rotations in one transaction.",
+            buckets=_BATCH_BUCKETS,
+            registry=self.registry,
+        )
+        self._revoked = Counter("auth_revocations", "Sessions revoked, by reason.", ["reason"], registry=self.registry)
+        self._rotation_labels = {
+            (kind, distance): self._rotations.labels(kind.value, distance)
+            for kind in Kind
+            for distance in ("behind", "0", "1", "2", f"{_FAR}+")
+        }
+
+    def logged_in(self, session_id: str, sub: str, ip: str) -> None:
+        """A session began."""
+        self._logins.labels("succeeded").inc()
+        log.info("login.succeeded", sid=session_id, sub=sub, ip=ip)
+
+    def login_refused(self, ip: str) -> None:
+        """User name or password was wrong. The name is not logged: people type passwords into that field."""
+        self._logins.labels("refused").inc()
+        log.warning("login.refused", ip=ip)
+
+    def presented(self, outcome: Outcome, session_id: str) -> None:
+        """A refresh token with a good MAC was presented."""
+        self._rotation_labels[outcome.kind, _label(outcome.distance)].inc()
+        level = getattr(log, _LEVELS.get(outcome.kind, "info"))
+        level(_EVENTS[outcome.kind], sid=session_id, distance=outcome.distance)
+        if outcome.kind is Kind.REUSE:
+            self._revoked.labels(RevocationReason.REUSE.value).inc()
+
+    def malformed(self) -> None:
+        """Something was presented that is no refresh token of this service."""
+        self._rotations.labels("malformed", "0").inc()
+
+    def batch(self, size: int) -> None:
+        """A transaction of *size* rotations was committed."""
+        self._batch.observe(size)
+
+    def revoked(self, reason: RevocationReason, count: int, **values: object) -> None:
+        """Sessions were revoked."""
+        if count:
+            self._revoked.labels(reason.value).inc(count)
+            log.info("session.revoked", reason=reason.value, count=count, **values)
+
+
+def _label(distance: int) -> str:
+    if distance < 0:
+        return "behind"
+    return str(distance) if distance < _FAR else f"{_FAR}+"

@@ -1,0 +1,101 @@
+"""Concurrent calls become one transaction.
+
+While one transaction is in flight, what arrives waits; when it ends, all that waits becomes the next one. No timer:
+alone, a call is on its way at once; under load, one fsync serves many.
+
+Source: group commit, DeWitt et al., "Implementation Techniques for Main Memory Database Systems" (SIGMOD 1984), §5.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import repeat
+from typing import Generic, TypeVar
+
+from auth_service.errors import AuthError, Unavailable
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class GroupCommit(Generic[Item, Result]):
+    """Passes what arrives to *apply*, in batches.
+
+    Invariant: while anything waits, exactly one task works. The task belongs to no caller: one that is cancelled
+    (its client hung up) takes nothing of the batch with it.
+    """
+
+    def __init__(
+        self,
+        apply: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]],
+        *,
+        max_batch: int = 256,
+        max_waiting: int = 10_000,
+        on_batch: Callable[[int], None] = lambda _size: None,
+    ) -> None:
+        """Batch calls of *apply*, which returns one result for each item, or raises and has done nothing.
+
+        Args:
+            apply: one transaction.
+            max_batch: the most items that one transaction carries.
+            max_waiting: the most items that wait; a further one is refused.
+            on_batch: told the size of each batch that was committed.
+        """
+        self._apply, self._on_batch = apply, on_batch
+        self._max_batch, self._max_waiting = max_batch, max_waiting
+        self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self._worker: asyncio.Task[None] | None = None
+
+    async def submit(self, item: Item) -> Result:
+        """Return the result for *item* once its transaction is committed.
+
+        Raises:
+            Unavailable: too many wait, or the transaction failed; then nothing of it has happened.
+        """
+        if len(self._waiting) >= self._max_waiting:
+            raise Unavailable(f"{self._max_waiting} rotations wait already")
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        if self._worker is None:
+            self._worker = asyncio.create_task(self._work(), name="group commit")
+        return await future
+
+    async def drain(self) -> None:
+        """Return when nothing waits any more: what was submitted is committed or has failed."""
+        while self._worker is not None:
+            await asyncio.wait([self._worker])
+
+    async def _work(self) -> None:
+        try:
+            while self._waiting:
+                size = min(len(self._waiting), self._max_batch)
+                await self._commit([self._waiting.popleft() for _ in range(size)])
+        finally:
+            self._worker = None
+
+    async def _commit(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
+        results: Sequence[Result] = ()
+        failure: BaseException | None = None
+        try:
+            results = await self._apply([item for item, _ in batch])
+            self._on_batch(len(batch))
+        except Exception as exc:
+            failure = exc
+        except asyncio.CancelledError as exc:
+            _fail(batch, exc)
+            raise
+        if failure is not None or len(results) != len(batch):
+            _fail(batch, failure)
+            return
+        for (_, future), result in zip(batch, results, strict=True):
+            if not future.done():
+                future.set_result(result)
+
+
+def _fail(batch: list[tuple[Item, asyncio.Future[Result]]], cause: BaseException | None) -> None:
+    for (_, future), reason in zip(batch, repeat(cause), strict=False):
+        if not future.done():
+            # One exception for each caller: a shared one would gather all their tracebacks.
+            error = type(reason)(*reason.args) if isinstance(reason, AuthError) else Unavailable(repr(reason))
+            error.__cause__ = reason
+            future.set_exception(error)

@@ -1,0 +1,232 @@
+"""JWK Set files (RFC 7517 §5): create, read, rotate, retire, and follow while the service runs.
+
+The first key of a file signs, all verify. A file is replaced atomically and never edited in place, so that a reader
+sees the old set or the new one. Errors name the file and the rule, never a key member.
+"""
+
+import asyncio
+import json
+import os
+import secrets
+import stat
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import structlog
+from filelock import FileLock
+from jwt import PyJWK, PyJWTError
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+from jwt.utils import base64url_decode, base64url_encode
+
+from auth_service.errors import StartupError
+
+Jwk = dict[str, Any]
+T = TypeVar("T")
+
+ALGORITHMS = ("HS256", "EdDSA", "ES256", "RS256")
+MIN_SECRET_BYTES = 32  # RFC 7518 §3.2: a key of at least the size of the hash output
+MIN_RSA_BITS = 2048  # RFC 7518 §3.3
+_PUBLIC_MEMBERS = frozenset({"kty", "crv", "x", "y", "n", "e", "kid", "alg", "use"})  # RFC 7518 §6
+_LOOK_INTERVAL_S = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+def new_jwk(algorithm: str) -> Jwk:
+    """Return a fresh key for one of ``ALGORITHMS``.
+
+    The ``kid`` is random: a thumbprint (RFC 7638) of a symmetric key would be a hash of the secret.
+    """
+    kid = secrets.token_urlsafe(8)
+    return {**_key_members(algorithm), "alg": algorithm, "use": "sig", "kid": kid}
+
+
+def _key_members(algorithm: str) -> Jwk:
+    # cryptography is slow to import and only ever needed here for asymmetric keys.
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+    match algorithm:
+        case "HS256":
+            return {"kty": "oct", "k": base64url_encode(secrets.token_bytes(MIN_SECRET_BYTES)).decode()}
+        case "EdDSA":
+            return OKPAlgorithm.to_jwk(ed25519.Ed25519PrivateKey.generate(), as_dict=True)
+        case "ES256":
+            return ECAlgorithm.to_jwk(ec.generate_private_key(ec.SECP256R1()), as_dict=True)
+        case "RS256":
+            return RSAAlgorithm.to_jwk(rsa.generate_private_key(65537, MIN_RSA_BITS), as_dict=True)
+    raise ValueError(f"unknown algorithm {algorithm!r}; one of {', '.join(ALGORITHMS)}")
+
+
+def public_jwk(jwk: Jwk) -> Jwk | None:
+    """Return the public half of *jwk*, or None for a shared key, which has none."""
+    if jwk["kty"] == "oct":
+        return None
+    return {name: value for name, value in jwk.items() if name in _PUBLIC_MEMBERS}
+
+
+def read_key_file(path: Path) -> list[Jwk]:
+    """Return the keys of a JWK Set file.
+
+    Raises:
+        StartupError: the file is missing, open to other users, no JWK Set, or holds a key that is weak or unusable.
+    """
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            content = file.read()
+    except FileNotFoundError:
+        raise StartupError(f"{path}: no key file; `python -m auth_service keys init` writes one") from None
+    except OSError as exc:
+        raise StartupError(f"{path}: cannot read the key file: {exc.strerror}") from None
+    if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
+        raise StartupError(f"{path}: the key file is open to other users; chmod 600 it")
+    return _parse(path, content)
+
+
+def _parse(path: Path, content: bytes) -> list[Jwk]:
+    try:
+        keys = json.loads(content)["keys"]
+    except (ValueError, KeyError, TypeError):
+        raise StartupError(f"{path}: not a JWK Set (RFC 7517 §5)") from None
+    if not isinstance(keys, list) or not keys or not all(isinstance(key, dict) for key in keys):
+        raise StartupError(f"{path}: a JWK Set needs at least one key")
+    for number, key in enumerate(keys, 1):
+        _check(f"{path}: key {number}", key)
+    if len({key["kid"] for key in keys}) < len(keys):
+        raise StartupError(f"{path}: two keys share a kid")
+    return keys
+
+
+def _check(where: str, jwk: Jwk) -> None:
+    if not isinstance(jwk.get("kid"), str) or not jwk["kid"]:
+        raise StartupError(f"{where}: kid is missing")
+    if jwk.get("alg") not in ALGORITHMS:
+        raise StartupError(f"{where}: alg must be one of {', '.join(ALGORITHMS)}")
+    if (jwk["alg"] == "HS256") != (jwk.get("kty") == "oct"):
+        raise StartupError(f"{where}: kty and alg do not belong together")
+    try:
+        key = PyJWK(jwk)
+    except (PyJWTError, ValueError, TypeError, KeyError):
+        # The library's message would quote the key.
+        raise StartupError(f"{where}: not a usable {jwk['alg']} key") from None
+    if jwk["kty"] == "oct" and len(key.key) < MIN_SECRET_BYTES:
+        raise StartupError(f"{where}: a shared key needs at least {MIN_SECRET_BYTES} bytes (RFC 7518 §3.2)")
+    if jwk["kty"] == "RSA" and key.key.key_size < MIN_RSA_BITS:
+        raise StartupError(f"{where}: an RSA key needs at least {MIN_RSA_BITS} bits (RFC 7518 §3.3)")
+    if jwk["kty"] != "oct" and "d" not in jwk:
+        raise StartupError(f"{where}: the private half is missing")
+
+
+def secret_of(jwk: Jwk) -> bytes:
+    """Return the bytes of a symmetric key (RFC 7518 §6.4)."""
+    return base64url_decode(jwk["k"])
+
+
+def write_key_file(path: Path, keys: Sequence[Jwk]) -> None:
+    """Replace *path* atomically, readable by its owner alone, and durable before this returns."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mkstemp makes it 0600
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump({"keys": list(keys)}, file, indent=2)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            Path(temporary).unlink()
+        raise
+
+
+def create(path: Path, algorithm: str = "HS256") -> bool:
+    """Write a key file with one new key; an existing file is left alone. Return whether it was written."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _lock(path):
+        if path.exists():
+            return False
+        write_key_file(path, [new_jwk(algorithm)])
+        return True
+
+
+def rotate(path: Path, algorithm: str | None = None) -> str:
+    """Put a new key first and keep the old ones, so that nothing issued before stops working. Return its kid.
+
+    Two processes that rotate at once make two keys, one after the other; neither is lost.
+    """
+    with _lock(path):
+        keys = read_key_file(path)
+        fresh = new_jwk(algorithm or keys[0]["alg"])
+        write_key_file(path, [fresh, *keys])
+        return str(fresh["kid"])
+
+
+def retire(path: Path, kid: str) -> None:
+    """Take a key out of the file: what it signed stops verifying.
+
+    Raises:
+        StartupError: there is no such key, or it is the one that signs.
+    """
+    with _lock(path):
+        keys = read_key_file(path)
+        if kid == keys[0]["kid"]:
+            raise StartupError(f"{path}: key {kid} is the one that signs; rotate first")
+        rest = [key for key in keys if key["kid"] != kid]
+        if len(rest) == len(keys):
+            raise StartupError(f"{path}: no key {kid}")
+        write_key_file(path, rest)
+
+
+def _lock(path: Path) -> FileLock:
+    return FileLock(path.with_name(f".{path.name}.lock"), timeout=10, mode=0o600)
+
+
+class WatchedKeys(Generic[T]):
+    """What was built from a key file, built again when the file changes.
+
+    A file that became unreadable or wrong keeps the last good keys and says so in the log: a typing mistake of an
+    operator must not stop the service.
+    """
+
+    def __init__(self, path: Path, build: Callable[[list[Jwk]], T], *, clock: Callable[[], float] = time.monotonic):
+        """Read the file. Raises: StartupError, as ``read_key_file``."""
+        self._path, self._build, self._clock = path, build, clock
+        self._seen = _signature(path)
+        self._looked_at = clock()
+        self.current = build(read_key_file(path))
+
+    def look(self) -> bool:
+        """Read the file again if it changed. Return whether there are new keys."""
+        self._looked_at = self._clock()
+        signature = _signature(self._path)
+        if signature == self._seen:
+            return False
+        self._seen = signature
+        try:
+            self.current = self._build(read_key_file(self._path))
+        except StartupError as exc:
+            log.error("keys.reload_failed", problem=str(exc))  # noqa: TRY400 - a traceback could quote the key
+            return False
+        log.info("keys.reloaded", file=str(self._path))
+        return True
+
+    def look_for_unknown(self) -> bool:
+        """Look for a key that is not known yet, at most once a second whatever is presented."""
+        return self._clock() - self._looked_at >= _LOOK_INTERVAL_S and self.look()
+
+    async def watch(self) -> None:
+        """Look once a second, for ever."""
+        while True:
+            await asyncio.sleep(_LOOK_INTERVAL_S)
+            self.look()
+
+
+def _signature(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size

@@ -1,0 +1,48 @@
+"""Structured logs: JSON lines on standard error, from this service and from the libraries alike."""
+
+import logging
+import sys
+
+import structlog
+from aiohttp.http_exceptions import HttpProcessingError
+
+_LEVELS = logging.getLevelNamesMapping()
+
+
+def configure_logs(level: str) -> None:
+    """Set up structlog and the standard library's logging. *level*: debug, info, warning or error."""
+    number = _LEVELS[level.upper()]
+    shared: list[structlog.types.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(without_header_bytes)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.dict_tracebacks,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.basicConfig(level=max(number, logging.INFO), handlers=[handler], force=True)
+
+
+def without_header_bytes(record: logging.LogRecord) -> bool:
+    """Strip what aiohttp quotes of a request that it cannot parse: the bytes may hold a token. Keeps every record."""
+    exc = record.exc_info[1] if record.exc_info else None
+    if isinstance(exc, HttpProcessingError):
+        record.msg, record.args = "malformed request: %s", (type(exc).__name__,)
+        record.exc_info = record.exc_text = None
+    return True

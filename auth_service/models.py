@@ -1,0 +1,98 @@
+"""The values that the rules and the store exchange. Times are milliseconds since the epoch, UTC."""
+
+import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass
+from enum import StrEnum
+
+SESSION_ID_BYTES = 16
+
+
+def new_session_id() -> str:
+    """Return 22 characters of base64url: 128 random bits (RFC 9700 §4.14.2 asks that tokens cannot be guessed)."""
+    return encode_session_id(secrets.token_bytes(SESSION_ID_BYTES))
+
+
+def encode_session_id(raw: bytes) -> str:
+    """Return 16 bytes as the 22 characters of base64url that stand in the database and in the claim ``sid``."""
+    return urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def decode_session_id(session_id: str) -> bytes:
+    """Return the 16 bytes of a session id that this service made."""
+    return urlsafe_b64decode(session_id + "==")
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """An account as its claims need it. ``id`` is the claim ``sub``; ``scope`` is space-delimited (RFC 6749 §3.3)."""
+
+    id: str
+    username: str
+    email: str
+    scope: str
+    disabled_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A user with the argon2id hash of the password, in PHC string format."""
+
+    user: User
+    password_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """What the user is shown of the other side in a list of sessions."""
+
+    user_agent: str
+    ip: str
+
+
+class RevocationReason(StrEnum):
+    """Why a session ended before its time; travels in the revocation feed."""
+
+    LOGOUT = "logout"
+    REUSE = "reuse"
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - the name of an event, not a secret
+    USER_DISABLED = "user_disabled"
+    OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One log-in: one row, however often it rotates.
+
+    ``generation`` is that of the only refresh token that may rotate next; ``idempotency_digest`` is the SHA-256, in
+    hexadecimal, of the Idempotency-Key of the rotation that made it, or None; ``expires_at`` is absolute.
+    """
+
+    id: str
+    user: User
+    generation: int
+    rotated_at: int
+    idempotency_digest: str | None
+    created_at: int
+    expires_at: int
+    revoked_at: int | None = None
+    revoked_reason: str | None = None
+    client: Client = Client("", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """A refresh token whose MAC was good, with the digest of the request's Idempotency-Key, if it carried one."""
+
+    session_id: str
+    generation: int
+    idempotency_digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """One entry of the revocation feed."""
+
+    session_id: str
+    revoked_at: int
+    reason: str

@@ -1,0 +1,108 @@
+"""The rotation rule: what it means to present a refresh token. Pure; the store applies it, tests enumerate it.
+
+A session is at generation G. A token presents generation g.
+
+==========================================================================  ========================================
+g = G                                                                       ROTATE to g + 1
+g > G, because a restore or failover lost the newest writes                 CATCH_UP: rotate to g + 1
+g = G - 1, with the Idempotency-Key of the rotation that made G             RETRY: token G again, at any later time
+g = G - 1, neither side sent a key, within the grace period                 RACE: token G again
+any other g < G                                                             REUSE: the session ends
+revoked, expired                                                            refused with that reason
+==========================================================================  ========================================
+
+RETRY and RACE never create a second live branch: they return the successor that exists.
+
+Source: RFC 9700 §4.14.2 (refresh token rotation); FAPI 2.0 Security Profile, clause 10 (lost answers).
+"""
+
+import hmac
+from dataclasses import dataclass
+from enum import StrEnum
+
+from auth_service.models import Presented, Session
+
+# The generation stands in 4 bytes of the token. At one rotation a second, a session would live for 136 years.
+MAX_GENERATION = 2**32 - 1
+
+
+class Kind(StrEnum):
+    """What a presentation came to. The values are labels of events and metrics."""
+
+    ROTATE = "rotated"
+    CATCH_UP = "caught_up"
+    RETRY = "retried"
+    RACE = "raced"
+    REUSE = "reused"
+    REVOKED = "revoked"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"
+
+
+ADVANCING = frozenset({Kind.ROTATE, Kind.CATCH_UP})
+GRANTED = ADVANCING | {Kind.RETRY, Kind.RACE}
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Times in milliseconds. ``refresh_ttl`` counts from the last rotation; ``grace`` is for keyless clients."""
+
+    refresh_ttl: int
+    grace: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What presenting a token came to.
+
+    ``generation`` is that of the token to answer with, and means nothing unless the kind is in ``GRANTED``.
+    ``distance`` is G - g before anything changed: 0 in the plain case, negative when catching up.
+    ``session`` is the row as it stands now, or None when unknown.
+    """
+
+    kind: Kind
+    generation: int = 0
+    distance: int = 0
+    session: Session | None = None
+
+
+def classify(session: Session | None, presented: Presented, now: int, policy: Policy) -> Outcome:
+    """Say what presenting a refresh token means. No I/O.
+
+    Args:
+        session: the row that the token names, or None if there is none.
+        presented: the token, its MAC already verified.
+        now: milliseconds since the epoch.
+        policy: the life of a refresh token and the grace period.
+    """
+    if session is None:
+        return Outcome(Kind.UNKNOWN)
+    distance = session.generation - presented.generation
+    if session.revoked_at is not None or session.user.disabled_at is not None:
+        return Outcome(Kind.REVOKED, distance=distance, session=session)
+    if is_expired(session, now, policy) or presented.generation >= MAX_GENERATION:
+        return Outcome(Kind.EXPIRED, distance=distance, session=session)
+    kind = _by_generation(session, presented, now, policy)
+    answer = presented.generation + 1 if kind in ADVANCING else session.generation
+    return Outcome(kind, answer, distance, session)
+
+
+def is_expired(session: Session, now: int, policy: Policy) -> bool:
+    """Whether the session ended by its idle time or by its absolute time."""
+    return now >= session.expires_at or now >= session.rotated_at + policy.refresh_ttl
+
+
+def _by_generation(session: Session, presented: Presented, now: int, policy: Policy) -> Kind:
+    distance = session.generation - presented.generation
+    if distance == 0:
+        return Kind.ROTATE
+    if distance < 0:
+        return Kind.CATCH_UP
+    if distance == 1:
+        stored, sent = session.idempotency_digest, presented.idempotency_digest
+        if stored is None and sent is None:
+            # The distance in time, not the difference: replicas' clocks differ by a little in either direction.
+            return Kind.RACE if abs(now - session.rotated_at) <= policy.grace else Kind.REUSE
+        if stored is not None and sent is not None and hmac.compare_digest(stored, sent):
+            return Kind.RETRY
+    return Kind.REUSE

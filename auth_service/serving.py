@@ -1,0 +1,115 @@
+"""Run the service: one process, or several on one address.
+
+The socket is bound first, so that a port in use is one clear line. SIGTERM ends in order: stop accepting, finish what
+is in flight, commit, exit 0.
+"""
+
+import asyncio
+import signal
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+
+from auth_service.errors import StartupError
+from auth_service.settings import Settings
+
+NAME = "auth_service"
+_BACKLOG = 1024
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a listening socket; port 0 lets the system choose.
+
+    Raises:
+        StartupError: the port is in use, or the address is not this machine's.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as exc:
+        raise StartupError(f"cannot listen on {host}:{port}: {exc.strerror}") from None
+
+
+def announce(listener: socket.socket, *, tls: bool) -> None:
+    """Print the one line that says where the service is."""
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    print(f"{NAME} listening on {'https' if tls else 'http'}://{shown}:{port}", flush=True)
+
+
+def tls_context(settings: Settings) -> ssl.SSLContext | None:
+    """Return the TLS context of the settings, or None.
+
+    Raises:
+        StartupError: certificate or key cannot be used.
+    """
+    if settings.tls_cert is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(settings.tls_cert, settings.tls_key)
+    except (OSError, ssl.SSLError) as exc:
+        raise StartupError(f"AUTH_TLS_CERT, AUTH_TLS_KEY: {exc.strerror or exc}") from None
+    return context
+
+
+def make_runner(app: web.Application, settings: Settings) -> web.AppRunner:
+    """Return the runner that both ways of serving use."""
+    return web.AppRunner(
+        app,
+        access_log=None,
+        # A client that hangs up must not cut a rotation in half.
+        handler_cancellation=False,
+        shutdown_timeout=settings.shutdown_s,
+    )
+
+
+async def serve(app: web.Application, settings: Settings, listener: socket.socket) -> None:
+    """Serve in this process until SIGTERM or SIGINT."""
+    context = tls_context(settings)
+    runner = make_runner(app, settings)
+    try:
+        await runner.setup()
+        await web.SockSite(runner, listener, ssl_context=context, backlog=_BACKLOG).start()
+        stopped = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+        announce(listener, tls=context is not None)
+        await stopped.wait()
+    finally:
+        await runner.cleanup()
+
+
+def serve_with_workers(make_app: Callable[[], web.Application], settings: Settings, listener: socket.socket) -> None:
+    """Serve in ``settings.workers`` processes that share the socket, until SIGTERM; one that dies is replaced."""
+    from gunicorn.app.base import BaseApplication
+
+    async def runner() -> web.AppRunner:
+        return make_runner(make_app(), settings)
+
+    options: dict[str, Any] = {
+        "bind": f"fd://{listener.fileno()}",
+        "workers": settings.workers,
+        "worker_class": "aiohttp.GunicornUVLoopWebWorker",
+        "graceful_timeout": settings.shutdown_s,
+        "timeout": 60,
+        "control_socket_disable": True,
+        "errorlog": "-",
+        "loglevel": "warning",
+        "certfile": settings.tls_cert and str(settings.tls_cert),
+        "keyfile": settings.tls_key and str(settings.tls_key),
+        "when_ready": lambda _server: announce(listener, tls=settings.tls_cert is not None),
+    }
+
+    class Workers(BaseApplication):  # type: ignore[misc] # gunicorn has no types
+        def load_config(self) -> None:
+            for name, value in options.items():
+                self.cfg.set(name, value)
+
+        def load(self) -> Any:
+            return runner
+
+    Workers().run()

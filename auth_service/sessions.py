@@ -1,0 +1,187 @@
+"""The use cases: log in, refresh, log out."""
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from auth_service.access_tokens import AccessTokens
+from auth_service.errors import InvalidCredentials, InvalidGrant, InvalidToken, Reason
+from auth_service.events import Events
+from auth_service.group_commit import GroupCommit
+from auth_service.keys import WatchedKeys
+from auth_service.models import Client, Presented, RevocationReason, Session, User, new_session_id
+from auth_service.passwords import Passwords
+from auth_service.refresh_tokens import PREFIX, RefreshTokens
+from auth_service.rotation import GRANTED, Kind, Outcome, Policy
+from auth_service.store import Store
+from auth_service.throttle import Throttle
+
+Clock = Callable[[], int]
+_REASONS = {
+    Kind.UNKNOWN: Reason.UNKNOWN,
+    Kind.EXPIRED: Reason.EXPIRED,
+    Kind.REVOKED: Reason.REVOKED,
+    Kind.REUSE: Reason.REUSED,
+}
+
+
+def wall_clock() -> int:
+    """Return milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """The tokens of one answer, and whose they are. Times in seconds."""
+
+    user: User
+    access_token: str
+    expires_in: int
+    refresh_token: str
+    refresh_expires_in: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """How long things live. ``policy`` and ``session_ttl`` in milliseconds."""
+
+    policy: Policy
+    session_ttl: int
+
+
+class Sessions:
+    """Issues, rotates and revokes."""
+
+    def __init__(
+        self,
+        store: Store,
+        passwords: Passwords,
+        throttle: Throttle,
+        access: WatchedKeys[AccessTokens],
+        refresh: WatchedKeys[RefreshTokens],
+        lifetimes: Lifetimes,
+        events: Events,
+        clock: Clock = wall_clock,
+    ) -> None:
+        self._store, self._passwords, self._throttle = store, passwords, throttle
+        self._access, self._refresh = access, refresh
+        self._lifetimes, self._events, self._clock = lifetimes, events, clock
+        self._rotations: GroupCommit[Presented, Outcome] = GroupCommit(self._rotate, on_batch=events.batch)
+
+    async def log_in(self, username: str, password: str, client: Client) -> Granted:
+        """Open a session.
+
+        Raises:
+            InvalidCredentials: the user is unknown or disabled, or the password wrong; in the same time.
+            TooManyAttempts: before any password is looked at.
+            Busy: too many passwords wait to be verified.
+            Unavailable: the database does not answer.
+        """
+        await self._throttle.check(username, client.ip)
+        found = await self._store.find_credentials(username)
+        enabled = found if found and found.user.disabled_at is None else None
+        session = None
+        if await self._passwords.verify(enabled.password_hash if enabled else None, password) and enabled:
+            session = await self._open(enabled.user, enabled.password_hash, client)
+        if session is None:
+            await self._throttle.failed(username, client.ip)
+            self._events.login_refused(client.ip)
+            raise InvalidCredentials("user name or password is wrong")
+        await self._throttle.succeeded(username, client.ip)
+        self._events.logged_in(session.id, session.user.id, client.ip)
+        return self._grant(session, session.generation)
+
+    async def _open(self, user: User, verified_hash: str, client: Client) -> Session | None:
+        now = self._clock()
+        session = Session(
+            id=new_session_id(),
+            user=user,
+            generation=0,
+            rotated_at=now,
+            idempotency_digest=None,
+            created_at=now,
+            expires_at=now + self._lifetimes.session_ttl,
+            client=client,
+        )
+        return session if await self._store.create_session(session, verified_hash=verified_hash) else None
+
+    async def refresh(self, refresh_token: str, idempotency_key: str | None) -> Granted:
+        """Rotate: spend *refresh_token* and return its successor, by the rule of ``rotation.py``.
+
+        Raises:
+            InvalidGrant: with the reason.
+            Unavailable: the database does not answer.
+        """
+        try:
+            session_id, generation = self._decode(refresh_token)
+        except InvalidGrant:
+            self._events.malformed()
+            raise
+        digest = hashlib.sha256(idempotency_key.encode()).hexdigest() if idempotency_key is not None else None
+        outcome = await self._rotations.submit(Presented(session_id, generation, digest))
+        self._events.presented(outcome, session_id)
+        if outcome.kind not in GRANTED or outcome.session is None:
+            raise InvalidGrant(_REASONS[outcome.kind])
+        return self._grant(outcome.session, outcome.generation)
+
+    async def _rotate(self, batch: Sequence[Presented]) -> Sequence[Outcome]:
+        return await self._store.rotate(batch, now=self._clock(), policy=self._lifetimes.policy)
+
+    def _decode(self, refresh_token: str) -> tuple[str, int]:
+        try:
+            return self._refresh.current.decode(refresh_token)
+        except InvalidGrant:
+            # Another replica may sign with a key that was put in a moment ago.
+            if refresh_token.startswith(PREFIX) and self._refresh.look_for_unknown():
+                return self._refresh.current.decode(refresh_token)
+            raise
+
+    def _grant(self, session: Session, generation: int) -> Granted:
+        now = self._clock()
+        access = self._access.current
+        left = min(self._lifetimes.policy.refresh_ttl, session.expires_at - now)
+        return Granted(
+            user=session.user,
+            access_token=access.mint(session.user, session.id, now),
+            expires_in=access.ttl_s,
+            refresh_token=self._refresh.current.encode(session.id, generation),
+            refresh_expires_in=max(0, left // 1000),
+        )
+
+    async def log_out(self, token: str, *, everywhere: bool) -> None:
+        """Revoke the session of a refresh or access token, or all sessions of its user. Any other token: nothing.
+
+        A spent refresh token does too: who holds one may end the session, and nothing else.
+
+        Raises:
+            Unavailable: the database does not answer; the session may still be alive.
+        """
+        session_id = self._session_of(token)
+        session = await self._store.find_session(session_id) if session_id else None
+        if session is None:
+            return
+        now, reason = self._clock(), RevocationReason.LOGOUT
+        if everywhere and session.revoked_at is None:
+            count = await self._store.revoke_user(session.user.id, reason, now=now)
+        else:
+            count = int(await self._store.revoke(session.id, reason, now=now))
+        self._events.revoked(reason, count, sub=session.user.id, sid=session.id)
+
+    def _session_of(self, token: str) -> str | None:
+        try:
+            return self._decode(token)[0]
+        except InvalidGrant:
+            pass
+        try:
+            return self._access.current.read(token).sid
+        except InvalidToken:
+            return None
+
+    async def ready(self) -> None:
+        """Return if the database answers. Raises: Unavailable."""
+        await self._store.ping()
+
+    async def drain(self) -> None:
+        """Return when every rotation that arrived is committed or has failed."""
+        await self._rotations.drain()

@@ -1,0 +1,70 @@
+"""Bring the schema up to date, or say that it is not. Migrations are Alembic's."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+
+from auth_service.errors import StartupError
+from auth_service.store.engine import Database
+
+_LOCK = 0x6475_616C_0002
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")).replace("%", "%%"))
+    return config
+
+
+async def upgrade(database: Database) -> tuple[str | None, str]:
+    """Migrate to the newest schema, in one transaction. Return the revisions before and after.
+
+    Any number of processes may do this at once: on SQLite the transaction is exclusive from its first statement, on
+    PostgreSQL an advisory lock makes it so.
+
+    Raises:
+        StartupError: the schema is newer than this code.
+        Unavailable: the database does not answer.
+    """
+    async with database.write() as connection:
+        if database.dialect == "postgresql":
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        return await connection.run_sync(_upgrade)
+
+
+def _upgrade(connection: Connection) -> tuple[str | None, str]:
+    config = _config()
+    before, head = _revisions(connection, config)
+    if before != head:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    return before, head
+
+
+async def require_current_schema(database: Database) -> None:
+    """Return if the schema is the newest.
+
+    Raises:
+        StartupError: it is behind, or newer than this code.
+        Unavailable: the database does not answer.
+    """
+    async with database.read() as connection:
+        current, head = await connection.run_sync(lambda sync: _revisions(sync, _config()))
+    if current != head:
+        behind = f"the database schema is at {current or 'nothing'}, this code needs {head}"
+        raise StartupError(f"{behind}: run `python -m auth_service migrate`")
+
+
+def _revisions(connection: Connection, config: Config) -> tuple[str | None, str]:
+    scripts = ScriptDirectory.from_config(config)
+    head = scripts.get_current_head()
+    if head is None:
+        raise StartupError("this installation has no migrations")
+    current = MigrationContext.configure(connection).get_current_revision()
+    if current is not None and current not in {script.revision for script in scripts.walk_revisions()}:
+        raise StartupError(f"the database schema ({current}) is newer than this code ({head}); upgrade the code")
+    return current, head

@@ -1,0 +1,181 @@
+"""The rotation rule, applied to a batch: one conditional UPDATE, then one SELECT … JOIN users, in one transaction.
+
+The condition in the UPDATE makes the rule hold for any number of processes: of two that present one token, the second
+finds the generation moved on. What did not advance is classified from the row as it then stands.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import BigInteger, FromClause, Select, Text, bindparam, func, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningUpdate
+
+from auth_service.errors import Unavailable
+from auth_service.models import Client, Presented, RevocationReason, Session, User
+from auth_service.rotation import ADVANCING, GRANTED, MAX_GENERATION, Kind, Outcome, Policy, classify
+from auth_service.store.schema import sessions, users
+
+SESSION_COLUMNS = (
+    sessions.c.id,
+    sessions.c.generation,
+    sessions.c.rotated_at,
+    sessions.c.idempotency_digest,
+    sessions.c.created_at,
+    sessions.c.expires_at,
+    sessions.c.revoked_at,
+    sessions.c.revoked_reason,
+    sessions.c.user_agent,
+    sessions.c.ip,
+    users.c.id.label("sub"),
+    users.c.username,
+    users.c.email,
+    users.c.scope,
+    users.c.disabled_at,
+)
+
+
+def session_of(row: Any) -> Session:
+    """Return the session of a row of ``SESSION_COLUMNS``."""
+    (id_, generation, rotated_at, digest, created_at, expires_at, revoked_at, reason, user_agent, ip, *user) = row
+    owner, client = User(*user), Client(user_agent, ip)
+    return Session(id_, owner, generation, rotated_at, digest, created_at, expires_at, revoked_at, reason, client)
+
+
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """The two statements, built once for a dialect, and how a batch becomes their parameters."""
+
+    advance: ReturningUpdate[Any]
+    sessions: Select[Any]
+    dialect: str
+
+    def parameters(self, batch: Iterable[Presented]) -> dict[str, Any]:
+        """Return the batch as one JSON text (SQLite) or as three arrays (PostgreSQL)."""
+        rows = [(item.session_id, item.generation, item.idempotency_digest) for item in batch]
+        if self.dialect == "sqlite":
+            return {"batch": json.dumps(rows)}
+        # In the order of the ids: processes that meet on several rows then lock them in one order.
+        ids, generations, digests = zip(*sorted(rows, key=lambda row: row[0]), strict=True)
+        return {"ids": list(ids), "generations": list(generations), "digests": list(digests)}
+
+
+def build_statements(dialect: str) -> Statements:
+    """Build the statements for ``sqlite`` or ``postgresql``."""
+    presented = _presented(dialect)
+    advance = (
+        update(sessions)
+        .values(
+            generation=presented.c.generation + 1,
+            skipped=presented.c.generation - sessions.c.generation,
+            rotated_at=bindparam("now", type_=BigInteger),
+            idempotency_digest=presented.c.digest,
+        )
+        .where(
+            sessions.c.id == presented.c.id,
+            sessions.c.generation <= presented.c.generation,
+            presented.c.generation < MAX_GENERATION,
+            sessions.c.revoked_at.is_(None),
+            sessions.c.expires_at > bindparam("now", type_=BigInteger),
+            sessions.c.rotated_at > bindparam("idle_since", type_=BigInteger),
+        )
+        .returning(sessions.c.id, sessions.c.skipped)
+    )
+    rows = select(*SESSION_COLUMNS).select_from(
+        presented.join(sessions, sessions.c.id == presented.c.id).join(users, users.c.id == sessions.c.user_id)
+    )
+    return Statements(advance, rows, dialect)
+
+
+def _presented(dialect: str) -> FromClause:
+    if dialect == "sqlite":
+        each = func.json_each(bindparam("batch", type_=Text)).table_valued("value")
+        column = each.c.value
+        return select(
+            func.json_extract(column, "$[0]", type_=Text).label("id"),
+            func.json_extract(column, "$[1]", type_=BigInteger).label("generation"),
+            func.json_extract(column, "$[2]", type_=Text).label("digest"),
+        ).subquery("presented")
+    arrays = (
+        bindparam("ids", type_=ARRAY(Text)),
+        bindparam("generations", type_=ARRAY(BigInteger)),
+        bindparam("digests", type_=ARRAY(Text)),
+    )
+    return func.unnest(*arrays).table_valued("id", "generation", "digest", name="presented").render_derived()
+
+
+async def rotate(
+    connection: AsyncConnection, statements: Statements, batch: Sequence[Presented], now: int, policy: Policy
+) -> list[Outcome]:
+    """Apply the rule to *batch* inside the caller's transaction; outcomes in the batch's order.
+
+    Several presentations of one session take their turns in the order of the batch: the first may advance the row,
+    the others are classified from what it then holds, and those that the rule lets advance again go round once more.
+    """
+    outcomes: dict[int, Outcome] = {}
+    pending = dict(enumerate(batch))
+    for _ in batch:
+        pending = await _round(connection, statements, pending, outcomes, now, policy)
+        if not pending:
+            break
+    if pending:
+        raise Unavailable("rotations neither advanced nor were refused")
+    await _revoke_reused(connection, outcomes, batch, now)
+    return [outcomes[index] for index in range(len(batch))]
+
+
+async def _round(
+    connection: AsyncConnection,
+    statements: Statements,
+    pending: Mapping[int, Presented],
+    outcomes: dict[int, Outcome],
+    now: int,
+    policy: Policy,
+) -> dict[int, Presented]:
+    """Let the first presentation of each session advance it; return those that must take another turn."""
+    first: dict[str, int] = {}
+    for index, item in pending.items():
+        first.setdefault(item.session_id, index)
+    batch = statements.parameters(pending[index] for index in first.values())
+    times = {"now": now, "idle_since": now - policy.refresh_ttl}
+    skipped = {row.id: row.skipped for row in await connection.execute(statements.advance, {**batch, **times})}
+    found = {row.id: session_of(row) for row in await connection.execute(statements.sessions, batch)}
+    again = {}
+    for index, item in pending.items():
+        session = found.get(item.session_id)
+        if session is not None and first[item.session_id] == index and item.session_id in skipped:
+            outcomes[index] = _advanced(session, item, skipped[item.session_id])
+            continue
+        outcome = classify(session, item, now, policy)
+        if outcome.kind in ADVANCING:
+            again[index] = item
+        else:
+            outcomes[index] = outcome
+    return again
+
+
+def _advanced(session: Session, item: Presented, skipped: int) -> Outcome:
+    if session.user.disabled_at is not None:
+        return Outcome(Kind.REVOKED, distance=-skipped, session=session)
+    kind = Kind.CATCH_UP if skipped else Kind.ROTATE
+    return Outcome(kind, item.generation + 1, -skipped, session)
+
+
+async def _revoke_reused(
+    connection: AsyncConnection, outcomes: dict[int, Outcome], batch: Sequence[Presented], now: int
+) -> None:
+    """End the sessions of which a spent token was presented, and take back what the batch was to be granted of them."""
+    reused = {batch[index].session_id for index, outcome in outcomes.items() if outcome.kind is Kind.REUSE}
+    if not reused:
+        return
+    await connection.execute(
+        update(sessions)
+        .where(sessions.c.id.in_(sorted(reused)), sessions.c.revoked_at.is_(None))
+        .values(revoked_at=now, revoked_reason=RevocationReason.REUSE.value)
+    )
+    for index, outcome in outcomes.items():
+        if outcome.kind in GRANTED and batch[index].session_id in reused:
+            outcomes[index] = Outcome(Kind.REVOKED, distance=outcome.distance, session=outcome.session)

@@ -1,0 +1,207 @@
+"""The store on SQL: SQLAlchemy Core, the same statements for SQLite and PostgreSQL wherever they can be."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from sqlalchemy import ColumnElement, Update, delete, func, insert, literal, select, update
+from sqlalchemy.exc import IntegrityError
+
+from auth_service.models import Credentials, Presented, Revocation, RevocationReason, Session, User
+from auth_service.rotation import Outcome, Policy
+from auth_service.store import Store
+from auth_service.store.engine import Database, open_database
+from auth_service.store.migrate import require_current_schema, upgrade
+from auth_service.store.rotations import SESSION_COLUMNS, build_statements, rotate, session_of
+from auth_service.store.schema import sessions, users
+
+_USER_COLUMNS = (users.c.id, users.c.username, users.c.email, users.c.scope, users.c.disabled_at)
+# Any number will do, if nothing else in the database uses it.
+_JANITOR_LOCK = 0x6475_616C_0001
+
+
+class SqlUsers:
+    """Accounts."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def find_credentials(self, username: str) -> Credentials | None:
+        """See ``UserStore``."""
+        async with self._database.read() as connection:
+            statement = select(users.c.password_hash, *_USER_COLUMNS).where(users.c.username == username)
+            row = (await connection.execute(statement)).one_or_none()
+        return row and Credentials(User(*row[1:]), row.password_hash)
+
+    async def find_user(self, user_id: str) -> User | None:
+        """See ``UserStore``."""
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(*_USER_COLUMNS).where(users.c.id == user_id))).one_or_none()
+        return row and User(*row)
+
+    async def list_users(self) -> list[User]:
+        """See ``UserStore``."""
+        async with self._database.read() as connection:
+            rows = await connection.execute(select(*_USER_COLUMNS).order_by(users.c.username))
+        return [User(*row) for row in rows]
+
+    async def add_user(self, user: User, password_hash: str, *, now: int) -> bool:
+        """See ``UserStore``."""
+        row = {"id": user.id, "username": user.username, "email": user.email, "scope": user.scope}
+        async with self._database.write() as connection:
+            try:
+                await connection.execute(insert(users), {**row, "password_hash": password_hash, "created_at": now})
+            except IntegrityError:
+                await connection.rollback()
+                return False
+        return True
+
+    async def set_disabled(self, username: str, *, disabled: bool, now: int) -> bool:
+        """See ``UserStore``."""
+        async with self._database.write() as connection:
+            statement = update(users).where(users.c.username == username).values(disabled_at=now if disabled else None)
+            user_id = (await connection.execute(statement.returning(users.c.id))).scalar_one_or_none()
+            if user_id is not None and disabled:
+                await connection.execute(_revoke(RevocationReason.USER_DISABLED, now, sessions.c.user_id == user_id))
+        return user_id is not None
+
+    async def set_password(
+        self, user_id: str, password_hash: str, *, replacing: str | None, keep: str | None, now: int
+    ) -> bool:
+        """See ``UserStore``."""
+        statement = update(users).where(users.c.id == user_id).values(password_hash=password_hash)
+        if replacing is not None:
+            statement = statement.where(users.c.password_hash == replacing)
+        others = [sessions.c.user_id == user_id] + ([sessions.c.id != keep] if keep else [])
+        async with self._database.write() as connection:
+            changed = (await connection.execute(statement)).rowcount == 1
+            if changed:
+                await connection.execute(_revoke(RevocationReason.PASSWORD_CHANGED, now, *others))
+        return changed
+
+
+class SqlSessions:
+    """Sessions."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._statements = build_statements(database.dialect)
+
+    async def create_session(self, session: Session, *, verified_hash: str) -> bool:
+        """See ``SessionStore``."""
+        values = {
+            "id": session.id,
+            "user_id": session.user.id,
+            "generation": session.generation,
+            "skipped": 0,
+            "rotated_at": session.rotated_at,
+            "created_at": session.created_at,
+            "expires_at": session.expires_at,
+            "user_agent": session.client.user_agent,
+            "ip": session.client.ip,
+        }
+        # The lock (PostgreSQL; SQLite has one writer) makes a concurrent change of password wait for this insert, so
+        # that its revocation sees the new session.
+        allowed = (
+            select(*(literal(value, sessions.c[name].type) for name, value in values.items()))
+            .where(users.c.id == session.user.id)
+            .where(users.c.disabled_at.is_(None), users.c.password_hash == verified_hash)
+            .with_for_update(read=True, of=users)
+        )
+        async with self._database.write() as connection:
+            result = await connection.execute(insert(sessions).from_select(list(values), allowed))
+        return result.rowcount == 1
+
+    async def rotate(self, batch: Sequence[Presented], *, now: int, policy: Policy) -> list[Outcome]:
+        """See ``SessionStore``."""
+        async with self._database.write() as connection:
+            return await rotate(connection, self._statements, batch, now, policy)
+
+    async def find_session(self, session_id: str) -> Session | None:
+        """See ``SessionStore``."""
+        statement = select(*SESSION_COLUMNS).join_from(sessions, users).where(sessions.c.id == session_id)
+        async with self._database.read() as connection:
+            row = (await connection.execute(statement)).one_or_none()
+        return row and session_of(row)
+
+    async def list_sessions(self, user_id: str, *, now: int, policy: Policy) -> list[Session]:
+        """See ``SessionStore``."""
+        statement = (
+            select(*SESSION_COLUMNS)
+            .join_from(sessions, users)
+            .where(sessions.c.user_id == user_id, sessions.c.revoked_at.is_(None))
+            .where(sessions.c.expires_at > now, sessions.c.rotated_at > now - policy.refresh_ttl)
+            .order_by(sessions.c.rotated_at.desc())
+        )
+        async with self._database.read() as connection:
+            return [session_of(row) for row in await connection.execute(statement)]
+
+    async def revoke(self, session_id: str, reason: RevocationReason, *, now: int, user_id: str | None = None) -> bool:
+        """See ``SessionStore``."""
+        of_user = [sessions.c.user_id == user_id] if user_id is not None else []
+        async with self._database.write() as connection:
+            result = await connection.execute(_revoke(reason, now, sessions.c.id == session_id, *of_user))
+        return result.rowcount == 1
+
+    async def revoke_user(self, user_id: str, reason: RevocationReason, *, now: int) -> int:
+        """See ``SessionStore``."""
+        async with self._database.write() as connection:
+            return (await connection.execute(_revoke(reason, now, sessions.c.user_id == user_id))).rowcount
+
+    async def revocations(self, *, since: int) -> list[Revocation]:
+        """See ``SessionStore``."""
+        statement = (
+            select(sessions.c.id, sessions.c.revoked_at, sessions.c.revoked_reason)
+            .where(sessions.c.revoked_at >= since)
+            .order_by(sessions.c.revoked_at, sessions.c.id)
+        )
+        async with self._database.read() as connection:
+            return [Revocation(*row) for row in await connection.execute(statement)]
+
+    async def delete_expired(self, *, before: int, limit: int) -> int:
+        """See ``SessionStore``."""
+        expired = select(sessions.c.id).where(sessions.c.expires_at < before).limit(limit)
+        async with self._database.write() as connection:
+            if self._database.dialect == "postgresql":
+                lock = select(func.pg_try_advisory_xact_lock(_JANITOR_LOCK))
+                if not (await connection.execute(lock)).scalar_one():
+                    return 0
+            return (await connection.execute(delete(sessions).where(sessions.c.id.in_(expired)))).rowcount
+
+
+class SqlStore(SqlUsers, SqlSessions):
+    """All of it, over one database."""
+
+    def __init__(self, database: Database) -> None:
+        SqlUsers.__init__(self, database)
+        SqlSessions.__init__(self, database)
+
+    async def ping(self) -> None:
+        """See ``Store``."""
+        async with self._database.read() as connection:
+            await connection.execute(select(1))
+
+
+def _revoke(reason: RevocationReason, now: int, *which: ColumnElement[bool]) -> Update:
+    live = update(sessions).where(sessions.c.revoked_at.is_(None), *which)
+    return live.values(revoked_at=now, revoked_reason=reason.value)
+
+
+@asynccontextmanager
+async def open_store(url: str) -> AsyncIterator[Store]:
+    """Open the store; close it at the end.
+
+    A SQLite schema is brought up to date; a PostgreSQL schema that is behind is refused (``migrate`` brings it up).
+
+    Raises:
+        StartupError: the URL or the schema is wrong.
+        Unavailable: the database does not answer.
+    """
+    database = open_database(url)
+    try:
+        if database.dialect == "sqlite":
+            await upgrade(database)
+        else:
+            await require_current_schema(database)
+        yield SqlStore(database)
+    finally:
+        await database.close()

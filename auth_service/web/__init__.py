@@ -1,0 +1,1 @@
+"""Reads requests, calls the use cases, writes answers."""

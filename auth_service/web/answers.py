@@ -1,0 +1,24 @@
+"""The token answer (RFC 6749 §5.1)."""
+
+import json
+from typing import Any
+
+from aiohttp import web
+
+from auth_service.sessions import Granted
+
+_HEADERS = {"Cache-Control": "no-store", "Content-Type": "application/json"}
+
+
+def token_response(granted: Granted, **members: Any) -> web.Response:
+    """Return 200 with the tokens, and *members* beside them."""
+    body = {
+        "token_type": "Bearer",
+        "access_token": granted.access_token,
+        "expires_in": granted.expires_in,
+        "refresh_token": granted.refresh_token,
+        "refresh_expires_in": granted.refresh_expires_in,
+        "scope": granted.user.scope,
+        **members,
+    }
+    return web.Response(body=json.dumps(body).encode(), headers=_HEADERS)

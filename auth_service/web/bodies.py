@@ -1,0 +1,68 @@
+"""Request bodies: JSON or a form, checked against a model."""
+
+from collections import Counter
+from typing import TypeVar
+from urllib.parse import parse_qsl
+
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+
+from auth_service.errors import InvalidRequest, UnsupportedMediaType
+
+MAX_BODY_BYTES = 16 * 1024
+_MAX_FIELDS = 64
+_JSON = "application/json"
+_FORM = "application/x-www-form-urlencoded"
+Model = TypeVar("Model", bound=BaseModel)
+
+
+async def read_body(request: web.Request, model: type[Model]) -> Model:
+    """Return the body as *model*; unknown members are ignored.
+
+    Raises:
+        UnsupportedMediaType: neither JSON nor a form.
+        InvalidRequest: malformed, a member missing, repeated (RFC 6749 §3.2) or of the wrong type.
+    """
+    content_type = request.content_type
+    if content_type == _JSON:
+        return _validated_json(await request.read(), model)
+    if content_type == _FORM:
+        return _validated_form(await request.read(), model)
+    raise UnsupportedMediaType(content_type)
+
+
+def _validated_json(body: bytes, model: type[Model]) -> Model:
+    try:
+        return model.model_validate_json(body, strict=True)
+    except ValidationError as exc:
+        raise InvalidRequest(_description(exc)) from None
+
+
+def _validated_form(body: bytes, model: type[Model]) -> Model:
+    try:
+        fields = parse_qsl(
+            body.decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=bool(body),
+            errors="strict",
+            max_num_fields=_MAX_FIELDS,
+        )
+    except ValueError:
+        raise InvalidRequest("The form is malformed.") from None
+    for name, count in Counter(name for name, _ in fields).items():
+        if count > 1 and name in model.model_fields:
+            raise InvalidRequest(f"{name} stands more than once.")
+    try:
+        # Not strict: a form has only text, and `everywhere=true` is text.
+        return model.model_validate(dict(fields), strict=False)
+    except ValidationError as exc:
+        raise InvalidRequest(_description(exc)) from None
+
+
+def _description(exc: ValidationError) -> str:
+    """Name the first problem; never the value, which may be a password or a token."""
+    error = exc.errors(include_input=False, include_url=False, include_context=False)[0]
+    where = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "json_invalid":
+        return "The body is not valid JSON."
+    return f"{where}: {error['msg']}." if where else f"{error['msg']}."

@@ -1,0 +1,59 @@
+"""The only place where an exception becomes an answer."""
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from auth_service.errors import AuthError, InvalidToken, PayloadTooLarge, Unavailable
+
+log = structlog.get_logger(__name__)
+
+
+@web.middleware
+async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn every exception into the one error shape; what is not foreseen is 500 and stands in the log only."""
+    try:
+        return await handler(request)
+    except AuthError as exc:
+        if isinstance(exc, Unavailable):
+            log.error("unavailable", problem=str(exc))  # noqa: TRY400 - an expected failure needs no traceback
+        return _answer(exc)
+    except web.HTTPRequestEntityTooLarge:
+        return _answer(PayloadTooLarge())
+    except web.HTTPException as exc:
+        if exc.status < HTTPStatus.BAD_REQUEST:
+            raise
+        phrase = HTTPStatus(exc.status).phrase
+        allow = {"Allow": exc.headers["Allow"]} if "Allow" in exc.headers else {}
+        return error_response(exc.status, phrase.lower().replace(" ", "_"), f"{phrase}.", headers=allow)
+    except Exception:
+        log.exception("unexpected", path=request.path, method=request.method)
+        return error_response(500, "server_error", "Something went wrong here.")
+
+
+def _answer(exc: AuthError) -> web.Response:
+    headers = {}
+    if exc.retry_after_s is not None:
+        headers["Retry-After"] = str(exc.retry_after_s)
+    if isinstance(exc, InvalidToken):
+        headers["WWW-Authenticate"] = f'Bearer error="{exc.code}"'
+    return error_response(exc.status, exc.code, exc.description, reason=exc.reason, headers=headers)
+
+
+def error_response(
+    status: int, code: str, description: str, *, reason: str | None = None, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """Return the one error shape (RFC 6749 §5.2)."""
+    body = {"error": code, "error_description": description}
+    if reason is not None:
+        body["reason"] = reason
+    return web.Response(
+        status=status,
+        body=json.dumps(body).encode(),
+        content_type="application/json",
+        headers={"Cache-Control": "no-store", **(headers or {})},
+    )

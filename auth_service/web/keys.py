@@ -1,0 +1,13 @@
+"""Under which keys the application holds what its handlers use."""
+
+from aiohttp import web
+
+from auth_service.events import Events
+from auth_service.keys import WatchedKeys
+from auth_service.sessions import Sessions
+from auth_service.settings import Settings
+
+SETTINGS = web.AppKey("SETTINGS", Settings)
+EVENTS = web.AppKey("EVENTS", Events)
+SESSIONS = web.AppKey("SESSIONS", Sessions)
+PUBLIC_KEYS = web.AppKey("PUBLIC_KEYS", WatchedKeys[bytes])

@@ -1,0 +1,41 @@
+"""``POST /login``: user name and password for two tokens."""
+
+from typing import Annotated
+
+from aiohttp import hdrs, web
+from pydantic import BaseModel, StringConstraints
+
+from auth_service.models import Client
+from auth_service.web.addresses import client_address
+from auth_service.web.answers import token_response
+from auth_service.web.bodies import read_body
+from auth_service.web.keys import SESSIONS
+
+MAX_NAME = 255
+MAX_PASSWORD = 1024
+_MAX_USER_AGENT = 256
+# No control characters: PostgreSQL stores no NUL, and nobody has a line break in a name.
+Name = Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Password = Annotated[str, StringConstraints(min_length=1, max_length=MAX_PASSWORD)]
+
+
+class Login(BaseModel):
+    """The body."""
+
+    username: Name
+    password: Password
+
+
+async def login(request: web.Request) -> web.Response:
+    """Open a session."""
+    body = await read_body(request, Login)
+    granted = await request.app[SESSIONS].log_in(body.username, body.password, client_of(request))
+    user = granted.user
+    return token_response(granted, userInfo={"username": user.username, "email": user.email})
+
+
+def client_of(request: web.Request) -> Client:
+    """Return what a list of sessions will show of the caller."""
+    agent = request.headers.get(hdrs.USER_AGENT, "")[:_MAX_USER_AGENT]
+    # Header bytes that are no UTF-8 arrive as lone surrogates, which no database stores.
+    return Client(agent.encode(errors="replace").decode(), client_address(request))

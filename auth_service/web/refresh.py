@@ -1,0 +1,43 @@
+"""``POST /refresh``: a refresh token for its successor and a fresh access token (RFC 6749 §6)."""
+
+import re
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from auth_service.errors import InvalidRequest, UnsupportedGrantType
+from auth_service.web.answers import token_response
+from auth_service.web.bodies import read_body
+from auth_service.web.keys import SESSIONS
+
+_KEY = re.compile(r"[\x21-\x7e]{1,128}")
+_HEADER = "Idempotency-Key"
+
+
+class Refresh(BaseModel):
+    """The body."""
+
+    refresh_token: str
+    grant_type: str = "refresh_token"
+
+
+async def refresh(request: web.Request) -> web.Response:
+    """Rotate the pair of tokens."""
+    body = await read_body(request, Refresh)
+    if body.grant_type != "refresh_token":
+        raise UnsupportedGrantType(body.grant_type)
+    return token_response(await request.app[SESSIONS].refresh(body.refresh_token, idempotency_key(request)))
+
+
+def idempotency_key(request: web.Request) -> str | None:
+    """Return the ``Idempotency-Key``, if there is one.
+
+    Raises:
+        InvalidRequest: it stands more than once, or is not 1 to 128 visible ASCII characters.
+    """
+    keys = request.headers.getall(_HEADER, ())
+    if not keys:
+        return None
+    if len(keys) > 1 or not _KEY.fullmatch(keys[0]):
+        raise InvalidRequest(f"{_HEADER} must be 1 to 128 visible ASCII characters, once.")
+    return keys[0]
