@@ -18,8 +18,6 @@
 the class and its public attributes alone.
 """
 
-# ruff: noqa: N818 - an error is named by what happened; all of them are errors
-
 from typing import Literal
 
 Reason = Literal["expired", "revoked", "invalid"]

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 import ssl
@@ -33,7 +34,9 @@ def bind(settings: Settings) -> socket.socket:
     try:
         return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
     except OSError as error:
-        raise StartProblem(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}") from None
+        # create_server() adds the address to the text.
+        problem = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise StartProblem(f"cannot listen on {settings.host}:{settings.port}: {problem}") from None
 
 
 def address(settings: Settings, sock: socket.socket) -> str:

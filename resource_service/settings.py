@@ -152,6 +152,6 @@ def _read_secret(setting: str, path: Path) -> str:
 def _is_origin(text: str) -> bool:
     try:
         url = URL(text)
-        return url.scheme in {"http", "https"} and str(url.origin()) == text
+        return url.scheme in {"http", "https"} and "*" not in text and str(url.origin()) == text
     except ValueError:
         return False

@@ -10,7 +10,7 @@ PREFLIGHT_CACHE_S = 600
 
 def allow_origins(app: web.Application, origins: Iterable[str]) -> None:
     """Let pages of *origins* call every route that *app* has by now, with credentials."""
-    options = aiohttp_cors.ResourceOptions(  # type: ignore[no-untyped-call]  # aiohttp_cors has no annotations
+    options = aiohttp_cors.ResourceOptions(
         allow_credentials=True,
         expose_headers=("WWW-Authenticate", "Retry-After"),
         allow_headers=("Authorization", "Content-Type"),

@@ -36,9 +36,11 @@ async def test_any_other_origin_is_refused(origin: str, key_file: Path) -> None:
 
 async def test_no_origin_is_allowed_by_default(key_file: Path) -> None:
     """Without the setting there is no preflight to pass."""
-    async with resource_service(key_file) as session:
-        async with session.options("/home", headers={"Origin": PAGE, **PREFLIGHT}) as preflight:
-            assert 405 == preflight.status
+    async with (
+        resource_service(key_file) as session,
+        session.options("/home", headers={"Origin": PAGE, **PREFLIGHT}) as preflight,
+    ):
+        assert 405 == preflight.status
 
 
 async def test_an_options_request_that_is_no_preflight_is_guarded(key_file: Path) -> None:
