@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 
 import aiohttp_cors
@@ -24,8 +24,15 @@ from auth_service.web.errors import errors_as_json
 from auth_service.web.keys import EVENTS, PUBLIC_KEYS, SESSIONS, SETTINGS
 
 
-def create_app(settings: Settings, *, clock: Clock = wall_clock) -> web.Application:
+def create_app(
+    settings: Settings, *, clock: Clock = wall_clock, make_passwords: Callable[[], Passwords] = Passwords
+) -> web.Application:
     """Wire one auth service. Reads the key files; everything else opens on start-up.
+
+    Args:
+        settings: what the environment says.
+        clock: milliseconds since the epoch.
+        make_passwords: opens the pool that hashes passwords; the application closes it.
 
     Raises:
         StartupError: a key file is missing or wrong.
@@ -39,7 +46,7 @@ def create_app(settings: Settings, *, clock: Clock = wall_clock) -> web.Applicat
     async def sessions(app: web.Application) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             store = await stack.enter_async_context(open_store(settings.database_url.get_secret_value()))
-            passwords = stack.enter_context(_passwords())
+            passwords = stack.enter_context(_open_passwords(make_passwords))
             for keys in (access, refresh_tokens, public):
                 await stack.enter_async_context(_running(keys.watch()))
             app[SESSIONS] = Sessions(
@@ -73,8 +80,8 @@ def _lifetimes(settings: Settings) -> Lifetimes:
 
 
 @contextmanager
-def _passwords() -> Iterator[Passwords]:
-    passwords = Passwords()
+def _open_passwords(make_passwords: Callable[[], Passwords]) -> Iterator[Passwords]:
+    passwords = make_passwords()
     try:
         yield passwords
     finally:
