@@ -175,7 +175,7 @@ class Sessions:
         except InvalidGrant:
             pass
         try:
-            return self._access.current.read(token).sid
+            return self._access.current.read(token, self._clock()).sid
         except InvalidToken:
             return None
 
