@@ -1,0 +1,28 @@
+"""The Compose stack, for real. Only `pytest tests/compose --compose` (`make test-compose`) collects these tests."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.compose.stack import Stack
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the command line ask for these tests: they need a Docker engine."""
+    parser.addoption("--compose", action="store_true", help="build and run the Compose stack")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave the tests out, rather than skip them, where nobody asked: a skip would say that something is missing."""
+    del collection_path
+    return None if config.getoption("--compose", default=False) else True
+
+
+@pytest.fixture(scope="session")
+def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
+    """The stack, built from this checkout and healthy, under a project name and on ports of its own."""
+    with Stack.running() as stack:
+        yield stack
+        if request.session.testsfailed:
+            print(stack.compose("logs", "--no-color"))
