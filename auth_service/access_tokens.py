@@ -4,6 +4,7 @@ import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import jwt
 from jwt import PyJWK, PyJWS
@@ -14,7 +15,7 @@ from auth_service.models import User
 
 TYPE = "at+jwt"  # RFC 9068 §2.1
 CLIENT_ID = "dualtoken"  # RFC 9068 §2.2 requires a client; this service knows only its own
-_REQUIRED = ["iss", "aud", "sub", "sid", "iat", "exp", "jti"]
+_REQUIRED = ["iss", "aud", "sub", "sid", "iat", "exp", "jti", "scope", "username"]
 _JTI_BYTES = 16
 
 
@@ -62,6 +63,11 @@ class AccessTokens:
         return self._jws.encode(payload, self._signing, headers=self._headers)
 
     def read(self, token: str) -> AccessClaims:
+        """Return what this service needs of a token. Raises: InvalidToken, as ``read_all``."""
+        claims = self.read_all(token)
+        return AccessClaims(**{name: claims[name] for name in AccessClaims.__slots__})
+
+    def read_all(self, token: str) -> dict[str, Any]:
         """Return the claims of a token that this service minted and that is still alive.
 
         Raises:
@@ -73,7 +79,7 @@ class AccessTokens:
             key = self._keys[header["kid"]]
             if str(header.get("typ", "")).lower() != TYPE:
                 raise InvalidToken("typ is not at+jwt")
-            claims = jwt.decode(
+            return jwt.decode(
                 token,
                 key,
                 algorithms=[key.algorithm_name],
@@ -81,6 +87,5 @@ class AccessTokens:
                 issuer=self._issuer,
                 options={"require": _REQUIRED},
             )
-            return AccessClaims(**{name: claims[name] for name in AccessClaims.__slots__})
         except (jwt.PyJWTError, KeyError, TypeError, ValueError) as exc:
             raise InvalidToken(type(exc).__name__) from None
