@@ -7,6 +7,8 @@ import pytest
 
 from tests.compose.stack import Stack
 
+ACCESS_TTL_S = "4"  # a restart takes longer: the first health check comes 5 s after the start
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the command line ask for these tests: they need a Docker engine."""
@@ -22,7 +24,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 @pytest.fixture(scope="session")
 def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
     """The stack, built from this checkout and healthy, under a project name and on ports of its own."""
-    with Stack.running() as stack:
+    with Stack.running(AUTH_ACCESS_TTL_S=ACCESS_TTL_S, RESOURCE_LEEWAY_S="0") as stack:
         yield stack
         if request.session.testsfailed:
             print(stack.compose("logs", "--no-color"))

@@ -5,6 +5,7 @@ import secrets
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -44,7 +45,10 @@ def compose_command() -> tuple[str, ...]:
     """Return how Compose is called here."""
     candidates = [("docker", "compose"), ("docker-compose",)]
     for command in candidates:
-        if shutil.which(command[0]) and subprocess.run([*command, "version"], capture_output=True).returncode == 0:
+        if (
+            shutil.which(command[0])
+            and subprocess.run([*command, "version"], check=False, capture_output=True).returncode == 0
+        ):
             return command
     raise StackError("neither `docker compose` nor `docker-compose` runs here")
 
@@ -84,16 +88,17 @@ class Stack:
             "AUTH_IMAGE": f"{project}-auth",
             "RESOURCE_IMAGE": f"{project}-resource",
         }  # fmt: skip
-        command = (*compose_command(), "--project-name", project, "--env-file", os.devnull)
-        stack = cls(project, command, environment, f"http://{auth}", f"http://{resource}")
-        try:
-            stack.compose("build", timeout_s=BUILD_S)
-            with stack.becoming_healthy(SERVICES):
-                stack.compose("up", "-d", "--no-build")
-            yield stack
-        finally:
-            stack.compose("down", "--volumes", "--remove-orphans")
-            run("docker", "image", "rm", *(stack.image(service) for service in SERVICES))
+        with tempfile.NamedTemporaryFile(suffix=".env") as nothing:
+            command = (*compose_command(), "--project-name", project, "--env-file", nothing.name)
+            stack = cls(project, command, environment, f"http://{auth}", f"http://{resource}")
+            try:
+                stack.compose("build", timeout_s=BUILD_S)
+                with stack.becoming_healthy(SERVICES):
+                    stack.compose("up", "-d", "--no-build")
+                yield stack
+            finally:
+                stack.compose("down", "--volumes", "--remove-orphans")
+                run("docker", "image", "rm", "--force", *(stack.image(service) for service in SERVICES))
 
     def compose(self, *arguments: str, stdin: str = "", timeout_s: float = COMMAND_S) -> str:
         """Run a Compose command on this project and return its standard output."""
