@@ -88,8 +88,8 @@ class AccessTokens:
                 # Life is judged by the clock that minted it, below.
                 options={"require": _REQUIRED, "verify_exp": False, "verify_iat": False},
             )
-            if now >= claims["exp"] * 1000:
-                raise InvalidToken("expired")
-            return claims
         except (jwt.PyJWTError, KeyError, TypeError, ValueError) as exc:
             raise InvalidToken(type(exc).__name__) from None
+        if now >= claims["exp"] * 1000:
+            raise InvalidToken("expired")
+        return claims

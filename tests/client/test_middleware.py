@@ -29,9 +29,11 @@ async def test_a_burst_at_expiry_costs_one_refresh(http: aiohttp.ClientSession, 
     await pair.expire()
 
     assert {200} == set(await asyncio.gather(*(fetch(http, f"{pair.api_url}/things") for _ in range(200))))
-    assert await pair.counts(
-        "refresh_calls", "api_401s", "api_requests"
-    ) == {"refresh_calls": 1, "api_401s": 200, "api_requests": 400}
+    assert await pair.counts("refresh_calls", "api_401s", "api_requests") == {
+        "refresh_calls": 1,
+        "api_401s": 200,
+        "api_requests": 400,
+    }
 
 
 async def test_a_foreign_origin_sees_no_token(http: aiohttp.ClientSession, pair: Control) -> None:
