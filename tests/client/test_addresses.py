@@ -56,7 +56,7 @@ def test_an_address_that_cannot_work_is_refused_with_advice(address: str, advice
 
 def test_plain_http_can_be_permitted() -> None:
     """On a network that one trusts."""
-    assert str(auth_base("http://auth.internal", allow_insecure=True)) == "http://auth.internal/"
+    assert "http://auth.internal/" == str(auth_base("http://auth.internal", allow_insecure=True))
 
 
 @pytest.mark.parametrize("bad", [[], "https://api.example", ["https://api.example/path"], ["http://api.example"], [3]])

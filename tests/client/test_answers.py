@@ -42,7 +42,7 @@ def test_what_may_be_missing_may_be_missing() -> None:
 
 def test_the_token_type_has_no_case() -> None:
     """RFC 6749 §5.1."""
-    assert read(token_type="bEARER").access_token == "access.secret"
+    assert "access.secret" == read(token_type="bEARER").access_token
 
 
 @pytest.mark.parametrize(

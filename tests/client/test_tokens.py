@@ -35,7 +35,7 @@ def test_the_background_window_is_the_last_tenth_and_a_minute_at_most(
 
 def test_the_round_trip_counts_as_life() -> None:
     """Expiry is counted from when the request was sent, not from when the answer came."""
-    assert deadlines(lease(tokens(300), now=NOW, age=5)) == (265, 295)
+    assert (265, 295) == deadlines(lease(tokens(300), now=NOW, age=5))
 
 
 def test_without_expires_in_only_a_401_tells() -> None:
@@ -46,27 +46,27 @@ def test_without_expires_in_only_a_401_tells() -> None:
 @pytest.mark.parametrize("expires_in", [0, 0.2, 4])
 def test_a_life_shorter_than_the_round_trip_is_a_second(expires_in: float) -> None:
     """A token that has just come is used for a second, so that a burst costs one refresh, whatever its life."""
-    assert deadlines(lease(tokens(expires_in), now=NOW, age=5))[1] == 1
+    assert 1 == deadlines(lease(tokens(expires_in), now=NOW, age=5))[1]
 
 
 def test_a_negative_age_adds_no_life() -> None:
     """A clock that went back between question and answer does not prolong a token."""
-    assert deadlines(lease(tokens(300), now=NOW, age=-50)) == (270, 300)
+    assert (270, 300) == deadlines(lease(tokens(300), now=NOW, age=-50))
 
 
 def test_a_stored_token_ages_by_the_wall_clock() -> None:
     """Another process, or an earlier run, got it some time ago."""
-    assert deadlines(stored_lease(tokens(300, obtained_at=900), now=NOW, wall=1000)) == (170, 200)
+    assert (170, 200) == deadlines(stored_lease(tokens(300, obtained_at=900), now=NOW, wall=1000))
 
 
 def test_a_stored_token_that_has_run_out_gets_no_grace() -> None:
     """An old token file costs a refresh, not a 401."""
-    assert deadlines(stored_lease(tokens(300, obtained_at=0), now=NOW, wall=300)) == (0, 0)
+    assert (0, 0) == deadlines(stored_lease(tokens(300, obtained_at=0), now=NOW, wall=300))
 
 
 def test_a_wall_clock_that_went_back_does_not_prolong_a_stored_token() -> None:
     """What seems to come from the future is as good as new, not better."""
-    assert deadlines(stored_lease(tokens(300, obtained_at=10_000), now=NOW, wall=0)) == (270, 300)
+    assert (270, 300) == deadlines(stored_lease(tokens(300, obtained_at=10_000), now=NOW, wall=0))
 
 
 def test_tokens_do_not_show_in_their_repr() -> None:

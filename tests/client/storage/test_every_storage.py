@@ -17,10 +17,10 @@ THERE = "https://other.example/"
 class FakeKeyring(keyring.backend.KeyringBackend):
     """A key ring in memory, made the way the library asks for."""
 
-    priority = 1.0  # type: ignore[assignment]  # the base computes it
+    priority = 1.0
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # the library's base is untyped here
         self.entries: dict[tuple[str, str], str] = {}
 
     def get_password(self, service: str, username: str) -> str | None:
@@ -116,7 +116,7 @@ async def test_of_many_swaps_one_succeeds(open_storage: OpenStorage) -> None:
 
     results = await asyncio.gather(*(storage.swap(HERE, "r0", session(f"r{n}")) for n in range(1, 30)))
 
-    assert sum(results) == 1
+    assert 1 == sum(results)
 
 
 async def test_a_lock_keeps_others_out(open_storage: OpenStorage) -> None:

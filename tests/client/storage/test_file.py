@@ -24,6 +24,33 @@ def mode(path: Path) -> str:
     return oct(stat.S_IMODE(path.stat().st_mode))
 
 
+def put(path: Path, data: bytes) -> None:
+    """Write a file that is none of ours."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
+def link(path: Path, to: Path) -> None:
+    """Make the token file a link."""
+    path.parent.mkdir(parents=True)
+    path.symlink_to(to)
+
+
+def text(path: Path) -> bytes:
+    """Return what stands in a file."""
+    return path.read_bytes()
+
+
+def is_link(path: Path) -> bool:
+    """Tell whether the token file is a link."""
+    return path.is_symlink()
+
+
+def names(path: Path) -> set[str]:
+    """Return what stands beside the token file."""
+    return {file.name for file in path.parent.iterdir()}
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """Return the token file, in a folder that does not exist yet."""
@@ -39,15 +66,14 @@ async def test_the_file_is_for_its_owner_alone(path: Path) -> None:
     finally:
         os.umask(old)
 
-    assert mode(path.parent) == "0o700"
-    assert {"0o600"} == {mode(file) for file in path.parent.iterdir()}
-    assert len(list(path.parent.iterdir())) == 3
+    assert "0o700" == mode(path.parent)
+    assert ["0o600"] * 3 == [mode(path.parent / name) for name in names(path)]
 
 
 async def test_a_file_that_others_can_read_is_closed_to_them(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A restored backup may have lost its mode."""
     await FileStorage(path).save(HERE, session("r1"))
-    path.chmod(0o644)
+    os.chmod(path, 0o644)  # noqa: PTH101 - beside os.umask; pathlib's is taken for blocking
 
     assert session("r1") == await FileStorage(path).load(HERE)
     assert ("0o600", "could be read by others" in caplog.text) == (mode(path), True)
@@ -76,7 +102,7 @@ async def test_live_accounts_are_listed(path: Path) -> None:
     await storage.save("https://ended.example/", ENDED)
     await FileStorage(path, account="other").save("https://other.example/", session("r2"))
 
-    assert await storage.live_accounts() == [HERE]
+    assert [HERE] == await storage.live_accounts()
 
 
 FOREIGN = {
@@ -90,66 +116,63 @@ FOREIGN = {
 }
 
 
-@pytest.mark.parametrize("text", FOREIGN.values(), ids=FOREIGN)
-async def test_a_foreign_file_is_set_aside(path: Path, text: bytes, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("foreign", FOREIGN.values(), ids=FOREIGN)
+async def test_a_foreign_file_is_set_aside(path: Path, foreign: bytes, caplog: pytest.LogCaptureFixture) -> None:
     """What is not ours keeps its bytes under another name, the log says so, and life goes on."""
-    path.parent.mkdir(parents=True)
-    path.write_bytes(text)
+    put(path, foreign)
 
     assert await FileStorage(path).load(HERE) is None
-    assert text == path.with_name("tokens.json.set-aside-1").read_bytes()
+    assert foreign == text(path.with_name("tokens.json.set-aside-1"))
     assert "log in again" in caplog.text
     assert "secret" not in caplog.text
 
 
 async def test_files_set_aside_never_replace_each_other(path: Path) -> None:
     """A second accident keeps the first one's file."""
-    path.parent.mkdir(parents=True)
-    for text in ("one", "two"):
-        path.write_text(text)
+    for accident in (b"one", b"two"):
+        put(path, accident)
         await FileStorage(path).load(HERE)
 
-    assert [path.with_name(f"tokens.json.set-aside-{n}").read_text() for n in (1, 2)] == ["one", "two"]
+    assert ["one", "two"] == [path.with_name(f"tokens.json.set-aside-{n}").read_text() for n in (1, 2)]
 
 
 async def test_a_foreign_file_is_set_aside_by_a_write_too(path: Path) -> None:
     """Saving does not overwrite what it cannot read."""
-    path.parent.mkdir(parents=True)
-    path.write_text("precious")
+    put(path, b"precious")
     await FileStorage(path).save(HERE, session("r1"))
 
-    assert path.with_name("tokens.json.set-aside-1").read_text() == "precious"
+    assert "precious" == path.with_name("tokens.json.set-aside-1").read_text()
     assert session("r1") == await FileStorage(path).load(HERE)
 
 
 async def test_a_file_of_a_later_version_is_left_alone(path: Path) -> None:
     """It is neither read, nor set aside, nor overwritten; the message says what to do."""
-    path.parent.mkdir(parents=True)
-    text = json.dumps({"format": "dualtoken-sessions", "version": 2, "accounts": {"x": "new"}})
-    path.write_text(text)
+    newer = json.dumps({"format": "dualtoken-sessions", "version": 2, "accounts": {"x": "new"}}).encode()
+    put(path, newer)
 
     with pytest.raises(StorageError, match="newer dualtoken"):
         await FileStorage(path).load(HERE)
     with pytest.raises(StorageError, match="newer dualtoken"):
         await FileStorage(path).save(HERE, session("r1"))
-    assert text == path.read_text()
+    assert newer == text(path)
 
 
 async def test_a_folder_in_its_place_is_a_clear_error(path: Path) -> None:
     """A path that cannot be a token file is named."""
-    path.mkdir(parents=True)
+    put(path / "inside", b"")
 
-    with pytest.raises(StorageError, match="tokens.json cannot be read: Is a directory"):
+    with pytest.raises(StorageError, match=r"tokens\.json cannot be read: Is a directory"):
         await FileStorage(path).load(HERE)
 
 
 async def test_a_link_stays_a_link(path: Path, tmp_path: Path) -> None:
     """Who keeps the file elsewhere goes on doing so."""
-    path.parent.mkdir(parents=True)
-    path.symlink_to(tmp_path / "real.json")
+    real = tmp_path / "real.json"
+    link(path, real)
     await FileStorage(path).save(HERE, session("r1"))
 
-    assert (path.is_symlink(), (tmp_path / "real.json").exists()) == (True, True)
+    assert session("r1") == await FileStorage(real).load(HERE)
+    assert is_link(path)
 
 
 async def test_a_full_disk_leaves_the_old_session(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,17 +189,16 @@ async def test_a_full_disk_leaves_the_old_session(path: Path, monkeypatch: pytes
             await storage.save(HERE, session("r2"))
 
     assert session("r1") == await storage.load(HERE)
-    assert not list(path.parent.glob("*.tmp"))
-    assert not list(path.parent.glob(".*.tmp"))
+    assert {"tokens.json", "tokens.json.lock"} == names(path)
 
 
 async def test_what_a_killed_writer_left_goes_with_the_next_write(path: Path) -> None:
     """A temporary file holds tokens: it does not stay for ever."""
     await FileStorage(path).save(HERE, session("r1"))
-    path.with_name(".tokens.json.tmp").write_text("half")
+    put(path.with_name(".tokens.json.tmp"), b"half")
     await FileStorage(path).save(HERE, session("r2"))
 
-    assert not path.with_name(".tokens.json.tmp").exists()
+    assert {"tokens.json", "tokens.json.lock"} == names(path)
 
 
 async def test_every_write_reaches_the_disk_before_the_rename(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,7 +218,7 @@ async def test_every_write_reaches_the_disk_before_the_rename(path: Path, monkey
     monkeypatch.setattr(Path, "replace", noted_replace)
     await FileStorage(path).save(HERE, session("r1"))
 
-    assert steps == ["fsync file", "rename", "fsync folder"]
+    assert ["fsync file", "rename", "fsync folder"] == steps
 
 
 async def test_a_holder_that_was_killed_lets_go(path: Path) -> None:
@@ -210,18 +232,19 @@ async def main():
         await asyncio.Event().wait()
 asyncio.run(main())
 """
-    holder = subprocess.Popen([sys.executable, "-c", code, str(path), HERE], cwd=ROOT, stdout=subprocess.PIPE)
-    with holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == b"held\n"
-        with pytest.raises(TimeoutError):
-            async with FileStorage(path).lock(HERE, 0.1):
-                pytest.fail("two holders")
-        holder.send_signal(signal.SIGKILL)
-        holder.wait()
+    holder = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, str(path), HERE, cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    assert holder.stdout is not None
+    assert b"held\n" == await holder.stdout.readline()
+    with pytest.raises(TimeoutError):
+        async with FileStorage(path).lock(HERE, 0.1):
+            pytest.fail("two holders")
+    holder.send_signal(signal.SIGKILL)
+    await holder.wait()
 
     async with FileStorage(path).lock(HERE, 5):
-        assert holder.returncode == -signal.SIGKILL
+        assert -signal.SIGKILL == holder.returncode
 
 
 async def test_busy_threads_of_the_event_loop_do_not_matter(path: Path) -> None:
@@ -254,13 +277,12 @@ print(asyncio.run(storage.load("a")).ended)
         subprocess.run, [sys.executable, "-c", code, str(path)], cwd=ROOT, capture_output=True, text=True, timeout=60
     )
 
-    assert (done.stdout, done.returncode) == ("from the child\n", 0)
+    assert ("from the child\n", 0) == (done.stdout, done.returncode)
 
 
 async def test_the_log_says_which_file_was_set_aside(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """One line with the old name, the new name and what to do."""
-    path.parent.mkdir(parents=True)
-    path.write_text("x")
+    put(path, b"x")
     await FileStorage(path).load(HERE)
 
     assert [

@@ -11,6 +11,11 @@ from client import KeyringStorage, StorageError
 from tests.client.storage.test_every_storage import HERE, FakeKeyring, session
 
 
+def sizes(folder: Path) -> list[tuple[int, str]]:
+    """Return size and name of each file."""
+    return [(file.stat().st_size, file.name) for file in folder.iterdir()]
+
+
 @pytest.fixture
 def ring() -> FakeKeyring:
     """Return an empty key ring."""
@@ -26,7 +31,7 @@ async def test_an_entry_that_is_none_of_ours_is_set_aside(
 
     assert await storage.load(HERE) is None
     assert {("dualtoken", f"{HERE} default (set aside)"): "secret"} == ring.entries
-    assert ("log in again" in caplog.text, "secret" in caplog.text) == (True, False)
+    assert (True, False) == ("log in again" in caplog.text, "secret" in caplog.text)
 
 
 async def test_a_locked_key_ring_is_a_clear_error(
@@ -39,7 +44,7 @@ async def test_a_locked_key_ring_is_a_clear_error(
 
     monkeypatch.setattr(ring, "set_password", locked)
 
-    with pytest.raises(StorageError, match="^the key ring refuses: KeyringLocked$"):
+    with pytest.raises(StorageError, match=r"^the key ring refuses: KeyringLocked$"):
         await KeyringStorage(backend=ring, lock_folder=tmp_path).save(HERE, session("r1"))
 
 
@@ -67,5 +72,5 @@ async def test_lock_files_hold_nothing_and_name_nobody(ring: FakeKeyring, tmp_pa
     async with storage.lock(HERE, 1):
         await storage.save(HERE, session("r1"))
 
-    assert [file.stat().st_size for file in tmp_path.iterdir()] == [0]
-    assert "example" not in "".join(file.name for file in tmp_path.iterdir())
+    [(size, name)] = sizes(tmp_path)
+    assert (0, False) == (size, "example" in name)
