@@ -32,11 +32,12 @@ class ApiFake:
             web.get("/public", self._public),
             web.get("/things", self._things),
             web.post("/echo", self._echo),
-            web.put("/early-refusal", self._early_refusal),
+            web.put("/early-refusal", self._early_refusal, expect_handler=self._before_continue),
             web.get("/forbidden", self._forbidden),
             web.get("/step-up", self._step_up),
             web.get("/basic", self._basic),
             web.route("*", "/redirect", self._redirect),
+            web.get("/open-redirect", self._open_redirect),
             web.get("/stream", self._stream),
             web.get("/socket", self._socket),
         ]
@@ -76,6 +77,14 @@ class ApiFake:
         body = await request.read()
         return web.json_response({"bytes": len(body), "sha256": hashlib.sha256(body).hexdigest()})
 
+    async def _before_continue(self, request: web.Request) -> web.StreamResponse | None:
+        """Refuse who asks with "Expect: 100-continue" before the body is sent."""
+        if (refusal := self._refusal(request)) is not None:
+            return refusal
+        assert request.transport is not None
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        return None
+
     async def _forbidden(self, request: web.Request) -> web.Response:
         return self._refusal(request) or web.Response(
             status=403, headers={"WWW-Authenticate": 'Bearer error="insufficient_scope", scope="admin"'}
@@ -95,6 +104,10 @@ class ApiFake:
         refusal = self._refusal(request)
         status = int(request.query.get("status", "307"))
         return refusal or web.Response(status=status, headers={"Location": request.query["to"]})
+
+    async def _open_redirect(self, request: web.Request) -> web.Response:
+        self.seen.append(request.headers.get("Authorization"))
+        return web.Response(status=307, headers={"Location": request.query["to"]})
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         if (refusal := self._refusal(request)) is not None:
