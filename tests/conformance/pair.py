@@ -29,6 +29,8 @@ class Pair:
             web.post("/control/set", self._set),
             web.post("/control/expire", self._expire),
             web.post("/control/end-sessions", self._end_sessions),
+            web.post("/control/theft", self._theft),
+            web.post("/control/wait-for-slow", self._wait_for_slow),
             web.post("/control/fault/{call}", self._fault),
             web.post("/control/clear-faults", self._clear_faults),
             web.post("/control/wait-for-hanging/{count}", self._wait_for_hanging),
@@ -36,7 +38,7 @@ class Pair:
         ]
 
     async def _state(self, _: web.Request) -> web.Response:
-        foreign = {"foreign_seen": self.foreign.seen}
+        foreign = {"foreign_seen": self.foreign.seen, "foreign_requests": len(self.foreign.seen)}
         return web.json_response(self.auth.state() | self.api.state() | foreign)
 
     async def _set(self, request: web.Request) -> web.Response:
@@ -55,6 +57,17 @@ class Pair:
             self.auth.families.end(family, reason)
         return web.json_response({})
 
+    async def _theft(self, _: web.Request) -> web.Response:
+        """Let a thief use a copy of every live refresh token."""
+        for family in {id(f): f for f in self.auth.families.of_refresh.values()}.values():
+            if family.ended is None:
+                self.auth.families.exchange(family.current, "thief")
+        return web.json_response({})
+
+    async def _wait_for_slow(self, _: web.Request) -> web.Response:
+        await self.api.arrived.wait()
+        return web.json_response({})
+
     async def _fault(self, request: web.Request) -> web.Response:
         self.auth.faults[request.match_info["call"]].append(Fault.from_json(await request.json()))
         return web.json_response({})
@@ -70,6 +83,7 @@ class Pair:
 
     async def _release(self, _: web.Request) -> web.Response:
         self.auth.released.set()
+        self.api.released.set()
         return web.json_response({})
 
 
@@ -104,6 +118,14 @@ class Control:
     async def end_sessions(self, reason: str = "revoked") -> None:
         """End every session at the auth service."""
         await self._post("end-sessions", {"reason": reason})
+
+    async def theft(self) -> None:
+        """Let a thief use a copy of every live refresh token."""
+        await self._post("theft")
+
+    async def wait_for_slow(self) -> None:
+        """Return when a request for /slow has been judged."""
+        await self._post("wait-for-slow")
 
     async def fault(self, call: str, *faults: Fault) -> None:
         """Queue faults for the next calls of ``login``, ``refresh`` or ``logout``."""
@@ -148,5 +170,6 @@ async def running_pair(host: str = "127.0.0.1") -> AsyncIterator[Control]:
             yield Control(auth_url, api_url, foreign_url, http)
     finally:
         pair.auth.released.set()
+        pair.api.released.set()
         for runner in runners:
             await runner.cleanup()
