@@ -9,9 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, FromClause, Select, Text, bindparam, func, select, update
+from sqlalchemy import BigInteger, Connection, FromClause, Select, Text, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from auth_service.errors import Unavailable
@@ -107,8 +106,8 @@ def _presented(dialect: str) -> FromClause:
     return func.unnest(*arrays).table_valued("id", "generation", "digest", name="presented").render_derived()
 
 
-async def rotate(
-    connection: AsyncConnection, statements: Statements, batch: Sequence[Presented], now: int, policy: Policy
+def rotate(
+    connection: Connection, statements: Statements, batch: Sequence[Presented], now: int, policy: Policy
 ) -> list[Outcome]:
     """Apply the rule to *batch* inside the caller's transaction; outcomes in the batch's order.
 
@@ -120,15 +119,15 @@ async def rotate(
         pending = {index: item for index, item in enumerate(batch) if index not in outcomes}
         if not pending:
             break
-        await _round(connection, statements, pending, outcomes, now, policy)
-        await _end_reused(connection, batch, outcomes, now)
+        _round(connection, statements, pending, outcomes, now, policy)
+        _end_reused(connection, batch, outcomes, now)
     if len(outcomes) < len(batch):
         raise Unavailable("rotations neither advanced nor were refused")
     return [outcomes[index] for index in range(len(batch))]
 
 
-async def _round(
-    connection: AsyncConnection,
+def _round(
+    connection: Connection,
     statements: Statements,
     pending: Mapping[int, Presented],
     outcomes: dict[int, Outcome],
@@ -141,8 +140,8 @@ async def _round(
         first.setdefault(item.session_id, index)
     parameters = statements.parameters(pending[index] for index in first.values())
     times = {"now": now, "idle_since": now - policy.refresh_ttl}
-    skipped = {row.id: row.skipped for row in await connection.execute(statements.advance, {**parameters, **times})}
-    found = {row.id: session_of(row) for row in await connection.execute(statements.sessions, parameters)}
+    skipped = {row.id: row.skipped for row in connection.execute(statements.advance, {**parameters, **times})}
+    found = {row.id: session_of(row) for row in connection.execute(statements.sessions, parameters)}
     for index, item in pending.items():
         session = found.get(item.session_id)
         if session is not None and first[item.session_id] == index and item.session_id in skipped:
@@ -160,16 +159,14 @@ def _advanced(session: Session, item: Presented, skipped: int) -> Outcome:
     return Outcome(kind, item.generation + 1, -skipped, session)
 
 
-async def _end_reused(
-    connection: AsyncConnection, batch: Sequence[Presented], outcomes: dict[int, Outcome], now: int
-) -> None:
+def _end_reused(connection: Connection, batch: Sequence[Presented], outcomes: dict[int, Outcome], now: int) -> None:
     """End the sessions of which a spent token was presented, and refuse what else the batch was granted of them."""
     reused: dict[str, Outcome] = {}
     for index in sorted(index for index, outcome in outcomes.items() if outcome.kind is Kind.REUSE):
         reused.setdefault(batch[index].session_id, outcomes[index])
     if not reused:
         return
-    await connection.execute(
+    connection.execute(
         update(sessions)
         .where(sessions.c.id.in_(sorted(reused)), sessions.c.revoked_at.is_(None))
         .values(revoked_at=now, revoked_reason=RevocationReason.REUSE.value)
