@@ -117,6 +117,7 @@ class SqlSessions:
             "user_id": session.user.id,
             "generation": session.generation,
             "skipped": 0,
+            "batch": 0,
             "rotated_at": session.rotated_at,
             "created_at": session.created_at,
             "expires_at": session.expires_at,
