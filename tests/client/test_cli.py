@@ -67,7 +67,8 @@ async def logged_in(run: Run, pair: Control) -> Done:
 # login
 
 
-async def test_login_reads_the_password_from_standard_input(logged_in: Done) -> None:
+@pytest.mark.usefixtures("logged_in")
+async def test_login_reads_the_password_from_standard_input() -> None:
     """Its one line says who is logged in; nothing goes to standard output."""
     assert Done(Exit.OK, b"", "logged in as zs\n") == logged_in
 
@@ -319,7 +320,8 @@ async def test_status_says_who_until_when_and_how_often(run: Run, pair: Control)
     assert ["refreshes", "so", "far", "1"] == text.splitlines()[-1].split()
 
 
-async def test_status_as_json(run: Run, pair: Control, logged_in: Done) -> None:
+@pytest.mark.usefixtures("logged_in")
+async def test_status_as_json(run: Run, pair: Control) -> None:
     """For programs: one object."""
     report = json.loads((await run("status", "--json")).out)
 
