@@ -517,3 +517,24 @@ async def test_a_refresh_does_not_forget_whose_session_it_is(source: TokenSource
     assert tokens is not None
     assert tokens.user is not None
     assert ("at-2", "zs") == (tokens.access_token, tokens.user.username)
+
+
+async def test_tokens_are_stored_before_anybody_gets_them(make_source: MakeSource) -> None:
+    """Persist, publish, resolve: while the write is under way neither memory nor a caller has the new token."""
+    writing, written = asyncio.Event(), asyncio.Event()
+
+    class SlowStorage(MemoryStorage):
+        async def swap(self, account: str, expected: str | None, session: StoredSession) -> bool:
+            if session.idempotency_key is None:
+                writing.set()
+                await written.wait()
+            return await super().swap(account, expected, session)
+
+    source = make_source(SlowStorage())
+    await source.login("zs", PASSWORD)
+    caller = asyncio.create_task(source.token(rejected="at-1"))
+    await writing.wait()
+    assert ("at-1", False) == (source.current and source.current.access_token, caller.done())
+    written.set()
+
+    assert "at-2" == await caller
