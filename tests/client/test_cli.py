@@ -67,8 +67,7 @@ async def logged_in(run: Run, pair: Control) -> Done:
 # login
 
 
-@pytest.mark.usefixtures("logged_in")
-async def test_login_reads_the_password_from_standard_input() -> None:
+async def test_login_reads_the_password_from_standard_input(logged_in: Done) -> None:
     """Its one line says who is logged in; nothing goes to standard output."""
     assert Done(Exit.OK, b"", "logged in as zs\n") == logged_in
 
