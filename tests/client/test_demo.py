@@ -1,6 +1,7 @@
 """The demonstration, and both services as child processes."""
 
 import asyncio
+import errno
 import io
 import os
 import re
@@ -83,7 +84,7 @@ async def test_the_services_run_and_end_with_their_block() -> None:
         tokens = await source.login(services.username, services.password)
 
     assert 60 == tokens.expires_in
-    assert [111, 111] == [await connect(url) for url in (services.auth_url, services.api_url)]
+    assert [errno.ECONNREFUSED] * 2 == [await connect(url) for url in (services.auth_url, services.api_url)]
     assert services.password not in repr(services)
 
 
@@ -102,6 +103,25 @@ async def test_a_service_that_does_not_start_is_shown() -> None:
         with pytest.raises(ServiceFailed, match=rf"auth_service did not start:\n(.|\n)*{port}"):
             async with running_services(access_ttl_s=60, auth_port=port):
                 pytest.fail("started")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+async def test_a_demonstration_that_is_broken_off_leaves_nothing(tmp_path: Path, number: int, code: int) -> None:
+    """No process, no file, no traceback."""
+    process = await client("demo", TMPDIR=str(tmp_path), COLUMNS="200")
+    assert process.stdout is not None
+    line = (await process.stdout.readline()).decode()
+    process.send_signal(number)
+    _, errors = await process.communicate()
+
+    assert (code, b"") == (process.returncode, errors)
+    assert [errno.ECONNREFUSED] * 2 == [await connect(url) for url in re.findall(r"http://\S+", line)]
+    assert [] == names(tmp_path)
+
+
+def names(folder: Path) -> list[str]:
+    """Return what is in a folder."""
+    return [file.name for file in folder.iterdir()]
 
 
 async def test_up_runs_both_services_until_ctrl_c(tmp_path: Path) -> None:
@@ -130,4 +150,4 @@ async def test_up_runs_both_services_until_ctrl_c(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     await process.communicate()
     assert 0 == process.returncode
-    assert 111 == await connect(auth_url[1])
+    assert errno.ECONNREFUSED == await connect(auth_url[1])

@@ -401,6 +401,20 @@ async def test_a_storage_that_is_dead_leaves_the_session_alive(make_source: Make
     assert {"reuses": 0} == await pair.counts("reuses")
 
 
+async def test_a_storage_that_cannot_be_read_is_no_reason_to_log_in(make_source: MakeSource) -> None:
+    """There may be a session: the error says what is wrong, and a storage that works again goes on with it."""
+    storage = FailingStorage()
+    required: list[LoginRequired] = []
+    await make_source(storage).login("zs", PASSWORD)
+    source = make_source(storage, on_login_required=required.append)
+    storage.failing |= {"load"}
+    with pytest.raises(StorageError, match=r"cannot be read: .*No space left"):
+        await source.token()
+    storage.failing.clear()
+
+    assert ("at-1", []) == (await source.token(), required)
+
+
 async def test_a_login_that_could_not_be_stored_wins_in_the_end(make_source: MakeSource, pair: Control) -> None:
     """The older session in the storage is not adopted over it when the storage works again."""
     storage = FailingStorage()
