@@ -9,7 +9,7 @@ import jwt
 from jwt import PyJWK, PyJWS
 
 from auth_service.errors import InvalidToken
-from auth_service.keys import Jwk
+from auth_service.keys import Jwk, public_jwk
 from auth_service.models import User
 
 TYPE = "at+jwt"  # RFC 9068 §2.1
@@ -35,8 +35,9 @@ class AccessTokens:
     """Mints with the first key; reads what any of the keys signed."""
 
     def __init__(self, keys: Sequence[Jwk], *, issuer: str, audience: str, ttl_s: int) -> None:
-        self._keys = {key["kid"]: PyJWK(key) for key in keys}
-        self._signing = self._keys[keys[0]["kid"]]
+        # The library verifies with a private RSA key as little as OpenSSL does.
+        self._keys = {key["kid"]: PyJWK(public_jwk(key) or key) for key in keys}
+        self._signing = PyJWK(keys[0])
         self._headers = {"typ": TYPE, "kid": keys[0]["kid"]}
         self._issuer, self._audience = issuer, audience
         self._jws = PyJWS()
