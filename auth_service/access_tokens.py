@@ -4,6 +4,7 @@ import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import jwt
 from jwt import PyJWK, PyJWS
@@ -14,7 +15,7 @@ from auth_service.models import User
 
 TYPE = "at+jwt"  # RFC 9068 §2.1
 CLIENT_ID = "dualtoken"  # RFC 9068 §2.2 requires a client; this service knows only its own
-_REQUIRED = ["iss", "aud", "sub", "sid", "iat", "exp", "jti"]
+_REQUIRED = ["iss", "aud", "sub", "sid", "iat", "exp", "jti", "scope", "username"]
 _JTI_BYTES = 16
 
 
@@ -63,6 +64,11 @@ class AccessTokens:
         return self._jws.encode(payload, self._signing, headers=self._headers)
 
     def read(self, token: str, now: int) -> AccessClaims:
+        """Return what this service needs of a token. Raises: InvalidToken, as ``read_all``."""
+        claims = self.read_all(token, now)
+        return AccessClaims(**{name: claims[name] for name in AccessClaims.__slots__})
+
+    def read_all(self, token: str, now: int) -> dict[str, Any]:
         """Return the claims of a token that this service minted and that is alive at *now* (milliseconds).
 
         Raises:
@@ -74,7 +80,7 @@ class AccessTokens:
             key = self._keys[header["kid"]]
             if str(header.get("typ", "")).lower() != TYPE:
                 raise InvalidToken("typ is not at+jwt")
-            claims = jwt.decode(
+            claims: dict[str, Any] = jwt.decode(
                 token,
                 key,
                 algorithms=[key.algorithm_name],
@@ -83,8 +89,8 @@ class AccessTokens:
                 # Life is judged by the clock that minted it, below.
                 options={"require": _REQUIRED, "verify_exp": False, "verify_iat": False},
             )
-            if now >= claims["exp"] * 1000:
-                raise InvalidToken("expired")
-            return AccessClaims(**{name: claims[name] for name in AccessClaims.__slots__})
         except (jwt.PyJWTError, KeyError, TypeError, ValueError) as exc:
             raise InvalidToken(type(exc).__name__) from None
+        if now >= claims["exp"] * 1000:
+            raise InvalidToken("expired")
+        return claims

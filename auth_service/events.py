@@ -70,6 +70,10 @@ class Events:
         """A transaction of *size* rotations was committed."""
         self._batch.observe(size)
 
+    def password_changed(self, sub: str) -> None:
+        """A user changed the password; the other sessions ended with the old one."""
+        log.info("password.changed", sub=sub)
+
     def revoked(self, reason: RevocationReason, count: int, **values: object) -> None:
         """Sessions were revoked."""
         if count:

@@ -20,7 +20,7 @@ from auth_service.sessions import wall_clock
 from auth_service.settings import load_settings
 from auth_service.store import Store
 from auth_service.store.sql import open_store
-from auth_service.web.login import Name, Password
+from auth_service.web.login import Name, NewPassword
 
 cli = typer.Typer(no_args_is_help=True, help="Accounts. Passwords are read from a prompt or as one line of input.")
 T = TypeVar("T")
@@ -32,7 +32,7 @@ class Account(BaseModel):
     username: Name
     email: Annotated[str, StringConstraints(min_length=3, max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$")]
     scope: Annotated[str, StringConstraints(pattern=r"^([\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*)?$")]
-    password: Password
+    password: NewPassword
 
 
 @cli.command("add")
@@ -83,7 +83,7 @@ def enable(name: str) -> None:
 def set_password(name: str) -> None:
     """Set a password and revoke all of the user's sessions, at once."""
     try:
-        password = TypeAdapter(Password).validate_python(_read_password())
+        password = TypeAdapter(NewPassword).validate_python(_read_password())
     except ValidationError as exc:
         raise _problem("password", exc) from None
 

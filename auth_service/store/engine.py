@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, event, make_url
+from sqlalchemy import URL, ExceptionContext, event, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -17,6 +17,7 @@ from auth_service.errors import StartupError, Unavailable
 _BUSY_TIMEOUT_S = 5
 _CONNECT_TIMEOUT_S = 5
 _COMMAND_TIMEOUT_S = 10
+_READ_ONLY_TRANSACTION = "25006"  # SQLSTATE
 _PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=FULL",  # an answered rotation is on disk
@@ -102,7 +103,11 @@ def _open_postgresql(dsn: str) -> Database:
 
     async def connect() -> Any:
         # asyncpg reads the URL itself: SQLAlchemy knows neither several hosts nor target_session_attrs.
-        return await asyncpg.connect(dsn, timeout=_CONNECT_TIMEOUT_S, command_timeout=_COMMAND_TIMEOUT_S)
+        try:
+            return await asyncpg.connect(dsn, timeout=_CONNECT_TIMEOUT_S, command_timeout=_COMMAND_TIMEOUT_S)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
+            # Its text may quote the address with the password; the kind says what an operator needs.
+            raise ConnectionError(type(exc).__name__) from None
 
     engine = create_async_engine(
         "postgresql+asyncpg://",
@@ -113,6 +118,13 @@ def _open_postgresql(dsn: str) -> Database:
         pool_timeout=_CONNECT_TIMEOUT_S,
         hide_parameters=True,
     )
+
+    @event.listens_for(engine.sync_engine, "handle_error")
+    def leave_a_demoted_primary(context: ExceptionContext) -> None:
+        # The connection works, but to a server that takes no writes any more: the next one finds the primary.
+        if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY_TRANSACTION:
+            context.is_disconnect = True
+
     return Database(engine, engine)
 
 

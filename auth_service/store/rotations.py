@@ -116,14 +116,14 @@ async def rotate(
     the others are classified from what it then holds, and those that the rule lets advance again go round once more.
     """
     outcomes: dict[int, Outcome] = {}
-    pending = dict(enumerate(batch))
     for _ in batch:
-        pending = await _round(connection, statements, pending, outcomes, now, policy)
+        pending = {index: item for index, item in enumerate(batch) if index not in outcomes}
         if not pending:
             break
-    if pending:
+        await _round(connection, statements, pending, outcomes, now, policy)
+        await _end_reused(connection, batch, outcomes, now)
+    if len(outcomes) < len(batch):
         raise Unavailable("rotations neither advanced nor were refused")
-    await _revoke_reused(connection, outcomes, batch, now)
     return [outcomes[index] for index in range(len(batch))]
 
 
@@ -134,27 +134,23 @@ async def _round(
     outcomes: dict[int, Outcome],
     now: int,
     policy: Policy,
-) -> dict[int, Presented]:
-    """Let the first presentation of each session advance it; return those that must take another turn."""
+) -> None:
+    """Let the first presentation of each session advance it, and classify the others."""
     first: dict[str, int] = {}
     for index, item in pending.items():
         first.setdefault(item.session_id, index)
-    batch = statements.parameters(pending[index] for index in first.values())
+    parameters = statements.parameters(pending[index] for index in first.values())
     times = {"now": now, "idle_since": now - policy.refresh_ttl}
-    skipped = {row.id: row.skipped for row in await connection.execute(statements.advance, {**batch, **times})}
-    found = {row.id: session_of(row) for row in await connection.execute(statements.sessions, batch)}
-    again = {}
+    skipped = {row.id: row.skipped for row in await connection.execute(statements.advance, {**parameters, **times})}
+    found = {row.id: session_of(row) for row in await connection.execute(statements.sessions, parameters)}
     for index, item in pending.items():
         session = found.get(item.session_id)
         if session is not None and first[item.session_id] == index and item.session_id in skipped:
             outcomes[index] = _advanced(session, item, skipped[item.session_id])
             continue
         outcome = classify(session, item, now, policy)
-        if outcome.kind in ADVANCING:
-            again[index] = item
-        else:
+        if outcome.kind not in ADVANCING:
             outcomes[index] = outcome
-    return again
 
 
 def _advanced(session: Session, item: Presented, skipped: int) -> Outcome:
@@ -164,11 +160,13 @@ def _advanced(session: Session, item: Presented, skipped: int) -> Outcome:
     return Outcome(kind, item.generation + 1, -skipped, session)
 
 
-async def _revoke_reused(
-    connection: AsyncConnection, outcomes: dict[int, Outcome], batch: Sequence[Presented], now: int
+async def _end_reused(
+    connection: AsyncConnection, batch: Sequence[Presented], outcomes: dict[int, Outcome], now: int
 ) -> None:
-    """End the sessions of which a spent token was presented, and take back what the batch was to be granted of them."""
-    reused = {batch[index].session_id for index, outcome in outcomes.items() if outcome.kind is Kind.REUSE}
+    """End the sessions of which a spent token was presented, and refuse what else the batch was granted of them."""
+    reused: dict[str, Outcome] = {}
+    for index in sorted(index for index, outcome in outcomes.items() if outcome.kind is Kind.REUSE):
+        reused.setdefault(batch[index].session_id, outcomes[index])
     if not reused:
         return
     await connection.execute(
@@ -176,6 +174,13 @@ async def _revoke_reused(
         .where(sessions.c.id.in_(sorted(reused)), sessions.c.revoked_at.is_(None))
         .values(revoked_at=now, revoked_reason=RevocationReason.REUSE.value)
     )
-    for index, outcome in outcomes.items():
-        if outcome.kind in GRANTED and batch[index].session_id in reused:
-            outcomes[index] = Outcome(Kind.REVOKED, distance=outcome.distance, session=outcome.session)
+    for index, item in enumerate(batch):
+        first, own = reused.get(item.session_id), outcomes.get(index)
+        if first is None or own is first or first.session is None:
+            continue
+        if own is None:
+            # It would have advanced in the next round.
+            distance = first.session.generation - item.generation
+            outcomes[index] = Outcome(Kind.REVOKED, distance=distance, session=first.session)
+        elif own.kind in GRANTED or own.kind is Kind.REUSE:
+            outcomes[index] = Outcome(Kind.REVOKED, distance=own.distance, session=own.session)
