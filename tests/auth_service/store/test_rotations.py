@@ -1,4 +1,4 @@
-"""The rotation rule on a real database: batches, concurrency, and histories against the pure rule."""
+"""The rotation rule on a real database: batches and concurrency."""
 
 import asyncio
 import sqlite3
@@ -6,15 +6,12 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from auth_service.errors import Unavailable
-from auth_service.models import Presented, RevocationReason, Session, User, new_session_id
-from auth_service.rotation import ADVANCING, GRANTED, MAX_GENERATION, Kind, Outcome, Policy, classify
+from auth_service.models import Presented, Session, new_session_id
+from auth_service.rotation import GRANTED, MAX_GENERATION, Kind, Outcome, Policy
 from auth_service.store import Store
 from auth_service.store.sql import open_store
 from tests.auth_service.running import START_MS
@@ -168,55 +165,3 @@ async def test_of_many_writers_one_advances(url: str, store: Store, session: Ses
         outcomes = [outcome for [outcome] in await asyncio.gather(*presentations)]
 
     assert [(Kind.RACE, 1)] * 63 + [(Kind.ROTATE, 1)] == sorted(kinds(outcomes))
-
-
-steps = st.lists(
-    st.tuples(
-        st.lists(st.tuples(st.integers(0, 5), st.sampled_from([None, "a", "b"])), min_size=1, max_size=4),
-        st.sampled_from([0, 1, 10_000, 10_001, DAY, 7 * DAY]),
-        st.sampled_from([None, None, None, "revoke", "forget"]),
-    ),
-    max_size=8,
-)
-
-
-@given(steps=steps)
-@settings(max_examples=60, deadline=None, derandomize=True)
-def test_every_history_obeys_the_rule(steps: list[tuple[list[tuple[int, str | None]], int, str | None]]) -> None:
-    """Over random histories of batches, waits, revocations and restores, the database does what the rule says."""
-    asyncio.run(_replay(steps))
-
-
-async def _replay(steps: list[tuple[list[tuple[int, str | None]], int, str | None]]) -> None:
-    user = User("u-1", "zs", "zs@example.org", "read write")
-    model = Session(new_session_id(), user, 0, START_MS, None, START_MS, START_MS + 10 * DAY)
-    now = START_MS
-    with TemporaryDirectory() as directory:
-        async with open_store(f"sqlite:///{Path(directory) / 'auth.db'}") as store:
-            await store.add_user(user, HASH, now=now)
-            await store.create_session(model, verified_hash=HASH)
-            for presented, wait, event in steps:
-                now += wait
-                if event == "revoke" and await store.revoke(model.id, RevocationReason.LOGOUT, now=now):
-                    model = replace(model, revoked_at=now, revoked_reason="logout")
-                batch = [Presented(model.id, generation, digest) for generation, digest in presented]
-                expected, model = _apply_rule(model, batch, now)
-                outcomes = await present(store, *batch, now=now)
-
-                assert expected == [outcome.kind for outcome in outcomes]
-                assert model == await store.find_session(model.id)
-
-
-def _apply_rule(model: Session, batch: list[Presented], now: int) -> tuple[list[Kind], Session]:
-    """Present one token after the other to the pure rule."""
-    found: list[Kind] = []
-    for item in batch:
-        outcome = classify(model, item, now, POLICY)
-        if outcome.kind in ADVANCING:
-            digest = item.idempotency_digest
-            model = replace(model, generation=outcome.generation, rotated_at=now, idempotency_digest=digest)
-        found.append(outcome.kind)
-    if Kind.REUSE in found:
-        model = replace(model, revoked_at=now, revoked_reason="reuse")
-        found = [Kind.REVOKED if kind in GRANTED else kind for kind in found]
-    return found, model
