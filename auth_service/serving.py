@@ -30,8 +30,9 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    except OSError as exc:
-        raise StartupError(f"cannot listen on {host}:{port}: {exc.strerror}") from None
+    except (OSError, UnicodeError) as exc:  # UnicodeError: a name that IDNA cannot encode
+        reason = exc.strerror if isinstance(exc, OSError) else "not a host name"
+        raise StartupError(f"cannot listen on {host}:{port}: {reason}") from None
 
 
 def announce(listener: socket.socket, *, tls: bool) -> None:
