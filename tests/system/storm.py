@@ -27,7 +27,8 @@ _DATABASE_SHARE = 0.3
 class Plan:
     """What a storm is like. Equal plans draw equal kills, fates and crashes.
 
-    ``pause_s`` is the longest pause of a client between two refreshes; ``calm_s`` that between two kills.
+    ``pause_s`` is the longest pause of a client between two refreshes; ``calm_s`` that between two kills;
+    ``loses_writes`` says that the database may forget the newest of what it committed.
     """
 
     seed: int
@@ -35,6 +36,7 @@ class Plan:
     sessions: int = 200
     pause_s: float = 1.0
     calm_s: float = 1.2
+    loses_writes: bool = False
 
 
 @dataclass
@@ -50,10 +52,19 @@ class Report:
         return "\n".join([f"{self.plan}", f"{dict(self.counts)}", *self.violations])
 
 
-OnProgress = Callable[[Counter[str]], None]
+# What happens to a deployment while clients refresh; it counts what it does, and leaves everything running.
+Disaster = Callable[[Deployment, Plan, random.Random, Counter[str]], Awaitable[None]]
 
 
-async def weather(deployment: Deployment, plan: Plan, on_progress: OnProgress = lambda _counts: None) -> Report:
+async def strikes(deployment: Deployment, plan: Plan, rng: random.Random, counts: Counter[str]) -> None:
+    """Kill something and start it again, until the time is over."""
+    deadline = time.monotonic() + plan.seconds
+    while time.monotonic() < deadline:
+        await asyncio.sleep(rng.uniform(0.2, plan.calm_s))
+        await _strike(deployment, rng, counts)
+
+
+async def weather(deployment: Deployment, plan: Plan, disaster: Disaster = strikes) -> Report:
     """Run a storm over a fresh deployment and judge what the clients saw."""
     rng = random.Random(plan.seed)
     history, report = History(), Report(plan)
@@ -66,37 +77,26 @@ async def weather(deployment: Deployment, plan: Plan, on_progress: OnProgress = 
             HonestClient(f"client-{number}", token, proxy.url, http, history, random.Random(rng.random()), _FORGETFUL)
             for number, token in enumerate(await deployment.seed(plan.sessions))
         ]
-        await _storm(deployment, clients, plan, rng, history, on_progress)
+        await _refreshing(clients, plan.pause_s, rng, disaster(deployment, plan, rng, history.counts))
         proxy.behave()
         await _each(client.settle() for client in clients if not client.turned_away)
-        report.violations += _of_the_database(deployment, plan)
+        report.violations += _behind_the_answers(deployment, plan)
         await _each(_replay(client, proxy.url, http, history) for client in clients if not client.turned_away)
         report.counts = history.counts + Counter({str(fate): count for fate, count in proxy.fates.items()})
-    report.counts["retried at the service"] = deployment.count("rotation.retried")
-    report.counts["raced"] = deployment.count("rotation.raced")
+    for kind in ("retried", "raced", "caught_up", "abandoned"):
+        report.counts[kind] = deployment.count(f"rotation.{kind}")
     report.violations += violations(history.events, history.first)
     return report
 
 
-async def _storm(
-    deployment: Deployment,
-    clients: list[HonestClient],
-    plan: Plan,
-    rng: random.Random,
-    history: History,
-    on_progress: OnProgress,
+async def _refreshing(
+    clients: list[HonestClient], pause_s: float, rng: random.Random, disaster: Awaitable[None]
 ) -> None:
-    """Return when the time is over, everything that was killed runs again and every client has its answer."""
+    """Let clients refresh while *disaster* lasts; return when each has its answer."""
     over = asyncio.Event()
-    chains = [
-        asyncio.create_task(_chain(client, random.Random(rng.random()), plan.pause_s, over)) for client in clients
-    ]
-    deadline = time.monotonic() + plan.seconds
+    chains = [asyncio.create_task(_chain(client, random.Random(rng.random()), pause_s, over)) for client in clients]
     try:
-        while time.monotonic() < deadline:
-            await asyncio.sleep(rng.uniform(0.2, plan.calm_s))
-            await _strike(deployment, rng, history.counts)
-            on_progress(history.counts)
+        await disaster
     finally:
         over.set()
         await asyncio.gather(*chains)
@@ -145,12 +145,12 @@ async def _replay(client: HonestClient, url: str, http: aiohttp.ClientSession, h
         history.events.append(Replayed(client.name, token, response.status, reason))
 
 
-def _of_the_database(deployment: Deployment, plan: Plan) -> list[str]:
-    """Look where a black box does not show: a lost rotation that was caught up, a row too many."""
+def _behind_the_answers(deployment: Deployment, plan: Plan) -> list[str]:
+    """Look at what a black box does not show: a rotation that was lost and caught up, a row too many."""
     lines = []
     caught_up, reused = deployment.count("rotation.caught_up"), deployment.count("rotation.reused")
-    if caught_up:
-        lines.append(f"{caught_up} rotations were lost and caught up, though the database never lost its disk")
+    if caught_up and not plan.loses_writes:
+        lines.append(f"{caught_up} answered rotations were lost, and caught up later")
     if reused:
         lines.append(f"{reused} honest presentations were taken for a thief's")
     (rows,) = deployment.database.query("SELECT count(*) FROM sessions")

@@ -16,7 +16,7 @@ def _is_a_storm(report: Report) -> bool:
         counts["rotations"] > 2 * report.plan.sessions
         and counts["kills of auth processes"] >= 4
         and counts["answer dropped"] >= 20
-        and counts["retried at the service"] >= 20
+        and counts["retried"] >= 20
     )
 
 
