@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 
 import aiohttp_cors
@@ -32,8 +32,15 @@ from auth_service.web.keys import ACCOUNTS, EVENTS, INTROSPECTION, PUBLIC_KEYS, 
 _LEEWAY_MS = 60_000
 
 
-def create_app(settings: Settings, *, clock: Clock = wall_clock) -> web.Application:
+def create_app(
+    settings: Settings, *, clock: Clock = wall_clock, make_passwords: Callable[[], Passwords] = Passwords
+) -> web.Application:
     """Wire one auth service. Reads the key files; everything else opens on start-up.
+
+    Args:
+        settings: what the environment says.
+        clock: milliseconds since the epoch.
+        make_passwords: opens the pool that hashes passwords; the application closes it.
 
     Raises:
         StartupError: a key file is missing or wrong.
@@ -48,7 +55,7 @@ def create_app(settings: Settings, *, clock: Clock = wall_clock) -> web.Applicat
     async def sessions(app: web.Application) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             store = await stack.enter_async_context(open_store(settings.database_url.get_secret_value()))
-            passwords = stack.enter_context(_passwords())
+            passwords = stack.enter_context(_open_passwords(make_passwords))
             for keys in (access, refresh_tokens, public):
                 await stack.enter_async_context(_running(keys.watch()))
             keep = settings.access_ttl_s * 1000 + _LEEWAY_MS
@@ -91,8 +98,8 @@ def _lifetimes(settings: Settings) -> Lifetimes:
 
 
 @contextmanager
-def _passwords() -> Iterator[Passwords]:
-    passwords = Passwords()
+def _open_passwords(make_passwords: Callable[[], Passwords]) -> Iterator[Passwords]:
+    passwords = make_passwords()
     try:
         yield passwords
     finally:

@@ -35,7 +35,7 @@ class Introspection:
             Unavailable: the database does not answer.
         """
         try:
-            claims = self._access.current.read_all(token)
+            claims = self._access.current.read_all(token, self._clock())
         except InvalidToken:
             return await self._introspect_refresh(token)
         if await self._live(str(claims["sid"])) is None:

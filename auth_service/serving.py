@@ -15,6 +15,7 @@ from aiohttp import web
 
 from auth_service.errors import StartupError
 from auth_service.settings import Settings
+from auth_service.web.protocol import JsonRunner
 
 NAME = "auth_service"
 _BACKLOG = 1024
@@ -58,7 +59,7 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
 
 def make_runner(app: web.Application, settings: Settings) -> web.AppRunner:
     """Return the runner that both ways of serving use."""
-    return web.AppRunner(
+    return JsonRunner(
         app,
         access_log=None,
         # A client that hangs up must not cut a rotation in half.

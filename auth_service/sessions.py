@@ -1,6 +1,7 @@
 """The use cases: log in, refresh, log out."""
 
 import hashlib
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -148,13 +149,13 @@ class Sessions:
     def _grant(self, session: Session, generation: int) -> Granted:
         now = self._clock()
         access = self._access.current
-        left = min(self._lifetimes.policy.refresh_ttl, session.expires_at - now)
+        left = min(session.rotated_at + self._lifetimes.policy.refresh_ttl, session.expires_at) - now
         return Granted(
             user=session.user,
             access_token=access.mint(session.user, session.id, now),
             expires_in=access.ttl_s,
             refresh_token=self._refresh.current.encode(session.id, generation),
-            refresh_expires_in=max(0, left // 1000),
+            refresh_expires_in=max(0, math.ceil(left / 1000)),
         )
 
     async def log_out(self, token: str, *, everywhere: bool) -> None:
@@ -182,7 +183,7 @@ class Sessions:
         except InvalidGrant:
             pass
         try:
-            return self._access.current.read(token).sid
+            return self._access.current.read(token, self._clock()).sid
         except InvalidToken:
             return None
 

@@ -1,6 +1,8 @@
 """``keys init | rotate | list | retire``: the JWK Set files."""
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,6 +17,9 @@ from auth_service.settings import load_settings
 cli = typer.Typer(no_args_is_help=True, help="JWK Set files: the first key signs, all verify.")
 Directory = Annotated[Path | None, typer.Option("--dir", help="Instead of AUTH_ACCESS_KEYS and AUTH_REFRESH_KEYS.")]
 Algorithm = Annotated[str, typer.Option(help=f"Of the access key: {', '.join(keys.ALGORITHMS)}.")]
+ServiceSecret = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Write one also for AUTH_ and RESOURCE_SERVICE_SECRET_FILE.")
+]
 Purpose = Literal["access", "refresh"]
 Only = Annotated[Purpose | None, typer.Option(help="One of the two files.")]
 ACCESS, REFRESH = "access.jwks.json", "refresh.jwks.json"
@@ -29,17 +34,24 @@ def key_files(directory: Path | None) -> dict[str, Path]:
 
 
 @cli.command("init")
-def init(directory: Directory = None, algorithm: Algorithm = "HS256") -> None:
+def init(directory: Directory = None, algorithm: Algorithm = "HS256", service_secret: ServiceSecret = None) -> None:
     """Write both key files; one that exists is left alone."""
     if algorithm not in keys.ALGORITHMS:
         raise StartupError(f"--algorithm must be one of {', '.join(keys.ALGORITHMS)}")
+    # Refresh tokens are MACs that only this service checks: their key is always a shared one.
+    algorithms = {"access": algorithm, "refresh": "HS256"}
     for purpose, path in key_files(directory).items():
-        # Refresh tokens are MACs that only this service checks: their key is always a shared one.
-        try:
-            written = keys.create(path, algorithm if purpose == "access" else "HS256")
-        except OSError as exc:
-            raise StartupError(f"{path}: cannot write: {exc.strerror}") from None
-        _say(f"{path}: {'written' if written else 'exists, left alone'}")
+        _write_once(path, partial(keys.create, algorithm=algorithms[purpose]))
+    if service_secret is not None:
+        _write_once(service_secret, keys.create_secret)
+
+
+def _write_once(path: Path, create: Callable[[Path], bool]) -> None:
+    try:
+        written = create(path)
+    except OSError as exc:
+        raise StartupError(f"{path}: cannot write: {exc.strerror}") from None
+    _say(f"{path}: {'written' if written else 'exists, left alone'}")
 
 
 @cli.command("rotate")

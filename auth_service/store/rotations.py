@@ -9,9 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, FromClause, Select, Text, bindparam, func, select, update
+from sqlalchemy import BigInteger, Connection, FromClause, Select, Text, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from auth_service.errors import Unavailable
@@ -107,8 +106,8 @@ def _presented(dialect: str) -> FromClause:
     return func.unnest(*arrays).table_valued("id", "generation", "digest", name="presented").render_derived()
 
 
-async def rotate(
-    connection: AsyncConnection, statements: Statements, batch: Sequence[Presented], now: int, policy: Policy
+def rotate(
+    connection: Connection, statements: Statements, batch: Sequence[Presented], now: int, policy: Policy
 ) -> list[Outcome]:
     """Apply the rule to *batch* inside the caller's transaction; outcomes in the batch's order.
 
@@ -116,45 +115,41 @@ async def rotate(
     the others are classified from what it then holds, and those that the rule lets advance again go round once more.
     """
     outcomes: dict[int, Outcome] = {}
-    pending = dict(enumerate(batch))
     for _ in batch:
-        pending = await _round(connection, statements, pending, outcomes, now, policy)
+        pending = {index: item for index, item in enumerate(batch) if index not in outcomes}
         if not pending:
             break
-    if pending:
+        _round(connection, statements, pending, outcomes, now, policy)
+        _end_reused(connection, batch, outcomes, now)
+    if len(outcomes) < len(batch):
         raise Unavailable("rotations neither advanced nor were refused")
-    await _revoke_reused(connection, outcomes, batch, now)
     return [outcomes[index] for index in range(len(batch))]
 
 
-async def _round(
-    connection: AsyncConnection,
+def _round(
+    connection: Connection,
     statements: Statements,
     pending: Mapping[int, Presented],
     outcomes: dict[int, Outcome],
     now: int,
     policy: Policy,
-) -> dict[int, Presented]:
-    """Let the first presentation of each session advance it; return those that must take another turn."""
+) -> None:
+    """Let the first presentation of each session advance it, and classify the others."""
     first: dict[str, int] = {}
     for index, item in pending.items():
         first.setdefault(item.session_id, index)
-    batch = statements.parameters(pending[index] for index in first.values())
+    parameters = statements.parameters(pending[index] for index in first.values())
     times = {"now": now, "idle_since": now - policy.refresh_ttl}
-    skipped = {row.id: row.skipped for row in await connection.execute(statements.advance, {**batch, **times})}
-    found = {row.id: session_of(row) for row in await connection.execute(statements.sessions, batch)}
-    again = {}
+    skipped = {row.id: row.skipped for row in connection.execute(statements.advance, {**parameters, **times})}
+    found = {row.id: session_of(row) for row in connection.execute(statements.sessions, parameters)}
     for index, item in pending.items():
         session = found.get(item.session_id)
         if session is not None and first[item.session_id] == index and item.session_id in skipped:
             outcomes[index] = _advanced(session, item, skipped[item.session_id])
             continue
         outcome = classify(session, item, now, policy)
-        if outcome.kind in ADVANCING:
-            again[index] = item
-        else:
+        if outcome.kind not in ADVANCING:
             outcomes[index] = outcome
-    return again
 
 
 def _advanced(session: Session, item: Presented, skipped: int) -> Outcome:
@@ -164,18 +159,25 @@ def _advanced(session: Session, item: Presented, skipped: int) -> Outcome:
     return Outcome(kind, item.generation + 1, -skipped, session)
 
 
-async def _revoke_reused(
-    connection: AsyncConnection, outcomes: dict[int, Outcome], batch: Sequence[Presented], now: int
-) -> None:
-    """End the sessions of which a spent token was presented, and take back what the batch was to be granted of them."""
-    reused = {batch[index].session_id for index, outcome in outcomes.items() if outcome.kind is Kind.REUSE}
+def _end_reused(connection: Connection, batch: Sequence[Presented], outcomes: dict[int, Outcome], now: int) -> None:
+    """End the sessions of which a spent token was presented, and refuse what else the batch was granted of them."""
+    reused: dict[str, Outcome] = {}
+    for index in sorted(index for index, outcome in outcomes.items() if outcome.kind is Kind.REUSE):
+        reused.setdefault(batch[index].session_id, outcomes[index])
     if not reused:
         return
-    await connection.execute(
+    connection.execute(
         update(sessions)
         .where(sessions.c.id.in_(sorted(reused)), sessions.c.revoked_at.is_(None))
         .values(revoked_at=now, revoked_reason=RevocationReason.REUSE.value)
     )
-    for index, outcome in outcomes.items():
-        if outcome.kind in GRANTED and batch[index].session_id in reused:
-            outcomes[index] = Outcome(Kind.REVOKED, distance=outcome.distance, session=outcome.session)
+    for index, item in enumerate(batch):
+        first, own = reused.get(item.session_id), outcomes.get(index)
+        if first is None or own is first or first.session is None:
+            continue
+        if own is None:
+            # It would have advanced in the next round.
+            distance = first.session.generation - item.generation
+            outcomes[index] = Outcome(Kind.REVOKED, distance=distance, session=first.session)
+        elif own.kind in GRANTED or own.kind is Kind.REUSE:
+            outcomes[index] = Outcome(Kind.REVOKED, distance=own.distance, session=own.session)

@@ -1,0 +1,128 @@
+"""A verifier, the keys that it uses, and the revocations that it must know of, kept current together."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+import structlog
+
+from resource_service.claims import Claims
+from resource_service.errors import KeySetRefused, RevocationsStale
+from resource_service.keys import Keys, KeySource
+from resource_service.revocation_feed import RevocationFeed
+from resource_service.revocations import STALE_AFTER_S, Follower, Stale
+from resource_service.revoked_sessions import RevokedSessions
+from resource_service.verify import CACHED_TOKENS, Policy, Verifier
+
+log = structlog.get_logger(__name__)
+
+ACCESS_TTL_S = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class FeedPolicy:
+    """How far the revocation feed counts.
+
+    Attributes:
+        stale: what happens when the feed is silent for ``stale_after_s`` seconds, see :class:`Follower`.
+        access_ttl_s: seconds that an access token can live; a longer life that the feed tells of counts instead.
+    """
+
+    stale: Stale = "closed"
+    stale_after_s: float = STALE_AFTER_S
+    access_ttl_s: int = ACCESS_TTL_S
+
+
+DEFAULT_FEED_POLICY = FeedPolicy()
+
+
+class Authenticator:
+    """Says who a token speaks for, with everything that it takes to know.
+
+    Args:
+        source: where the keys come from.
+        feed: where revocations come from; None to honour every token until it expires.
+        clock: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        source: KeySource,
+        *,
+        feed: RevocationFeed | None = None,
+        feed_policy: FeedPolicy = DEFAULT_FEED_POLICY,
+        cached_tokens: int = CACHED_TOKENS,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.revoked = RevokedSessions(feed_policy.access_ttl_s + policy.leeway_s)
+        self.verifier = Verifier(policy, revoked=self.revoked.ids, cached_tokens=cached_tokens, clock=clock)
+        self.keys = Keys(source, self.verifier.use)
+        self.follower: Follower | None = None
+        if feed is not None:
+            self.follower = Follower(
+                feed,
+                self.revoked,
+                leeway_s=policy.leeway_s,
+                stale=feed_policy.stale,
+                stale_after_s=feed_policy.stale_after_s,
+            )
+
+    @property
+    def ready(self) -> dict[str, bool]:
+        """What must hold before requests are worth sending here."""
+        checks = {"keys": self.keys.current is not None}
+        if self.follower is not None:
+            checks["revocations"] = self.follower.fresh
+        return checks
+
+    def authenticate(self, token: str) -> Claims:
+        """Verify *token* with what is known now.
+
+        Raises:
+            TokenRefused, Unavailable: see :meth:`Verifier.verify`; also while the feed's silence closes this service.
+        """
+        if self.follower is not None and self.follower.refuses:
+            raise RevocationsStale("the revocation feed is silent")
+        return self.verifier.verify(token)
+
+    async def authenticate_with_newer_keys(self, token: str) -> Claims:
+        """Verify a token of an unknown key once more, with keys read after this call.
+
+        Raises:
+            TokenRefused, Unavailable: as above.
+        """
+        await self.keys.newer()
+        return self.authenticate(token)
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Load the keys, then keep keys and revocations current until the context ends.
+
+        Raises:
+            KeySetRefused: the keys are the operator's to mend. Keys of another service may come later.
+        """
+        try:
+            await self.keys.load()
+        except KeySetRefused as error:
+            if self.keys.source.local:
+                raise
+            log.warning("keys.awaited", problem=str(error))
+        tasks = [asyncio.create_task(self.keys.watch(), name="keys")]
+        if self.follower is not None:
+            tasks.append(asyncio.create_task(self.follower.follow(), name="revocations"))
+        for task in tasks:
+            task.add_done_callback(_report_end)
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _report_end(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.critical("task.ended", task=task.get_name(), exc_info=error)

@@ -1,0 +1,121 @@
+"""Keeps a verifier supplied with the newest usable keys."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+
+from resource_service.errors import KeySetRefused
+from resource_service.jwk_set import KeySet
+
+log = structlog.get_logger(__name__)
+
+DEMANDED_GAP_S = 1.0
+"""Seconds between two reloads that unknown kids ask for: forged tokens must not become a load on the source."""
+
+
+class KeySource(Protocol):
+    """Where a key set comes from.
+
+    Attributes:
+        name: a path or URL, for the log.
+        interval_s: seconds between two looks.
+        local: whether a failure of the very first look is the operator's to mend, so that the service must not start.
+    """
+
+    name: str
+    interval_s: float
+    local: bool
+
+    async def fetch(self) -> KeySet:
+        """Read the whole set.
+
+        Raises:
+            KeySetRefused: it cannot be read, or must not be used.
+        """
+
+
+class Keys:
+    """Watches one source. The last good set stays in use while the source is broken.
+
+    Args:
+        use: is called with every set that differs from the one before.
+        demanded_gap_s: seconds between two reloads that :meth:`newer` asks for, at least.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        source: KeySource,
+        use: Callable[[KeySet], None],
+        *,
+        demanded_gap_s: float = DEMANDED_GAP_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.source = source
+        self.current: KeySet | None = None
+        self.problem: str | None = None
+        """Why the last look failed; None when it did not."""
+        self._use = use
+        self._gap_s = demanded_gap_s
+        self._clock = clock
+        self._demanded_at = -demanded_gap_s
+        self._demand = asyncio.Event()
+        self._next_reload = asyncio.Event()
+
+    async def load(self) -> None:
+        """Look once.
+
+        Raises:
+            KeySetRefused: nothing usable is there; what was in use stays in use.
+        """
+        try:
+            keys = await self.source.fetch()
+        except KeySetRefused as error:
+            self.problem = str(error)
+            raise
+        self.problem = None
+        if keys != self.current:
+            self.current = keys
+            self._use(keys)
+            log.info("keys.loaded", source=self.source.name, kids=list(keys.keys))
+
+    async def newer(self) -> None:
+        """Return after a reload that began after this call; any number of callers share one.
+
+        A caller may have to wait for ``demanded_gap_s``. Turning it away instead would let anybody who sends unknown
+        kids break the requests that come right after a real rotation.
+        """
+        reload = self._next_reload
+        self._demand.set()
+        await reload.wait()
+
+    async def watch(self) -> None:
+        """Look again and again, until cancelled: at each interval, and when :meth:`newer` asks."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.source.interval_s):
+                    await self._demand.wait()
+            if self._demand.is_set():
+                await asyncio.sleep(max(0.0, self._demanded_at + self._gap_s - self._clock()))
+                self._demanded_at = self._clock()
+            await self._reload()
+
+    async def _reload(self) -> None:
+        self._demand.clear()
+        waiting, self._next_reload = self._next_reload, asyncio.Event()
+        problem_before = self.problem
+        try:
+            await self.load()
+        except KeySetRefused as error:
+            if str(error) != problem_before:
+                kept = list(self.current.keys) if self.current else []
+                log.error("keys.refused", problem=str(error), still_used=kept)  # noqa: TRY400 - the text says it all
+        except Exception:
+            # Whatever else a source does, the watch must outlive it.
+            log.exception("keys.reload_failed", source=self.source.name)
+        finally:
+            waiting.set()

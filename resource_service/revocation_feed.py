@@ -1,0 +1,100 @@
+"""The auth service's revocation feed, one question at a time."""
+
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+import pydantic
+
+from resource_service.endpoints import checked_endpoint
+from resource_service.errors import FeedRefused
+
+ANSWER_TIMEOUT_S = 10.0
+"""Seconds that an answer may take beyond those that it was asked to wait for news."""
+ANSWER_LIMIT = 64 * 1024 * 1024
+"""Bytes of one answer: about half a million revocations within the life of an access token."""
+CHUNK = 64 * 1024
+
+
+class Entry(pydantic.BaseModel):
+    """One revoked session."""
+
+    sid: str = pydantic.Field(min_length=1, max_length=256)
+
+
+class Answer(pydantic.BaseModel):
+    """What the feed answers.
+
+    Attributes:
+        cursor: where the next question goes on.
+        access_ttl_s: seconds that the issuer's access tokens live, where the feed says so.
+    """
+
+    cursor: str = pydantic.Field(min_length=1, max_length=1024)
+    revoked: list[Entry]
+    access_ttl_s: int | None = pydantic.Field(default=None, gt=0)
+
+
+class RevocationFeed:
+    """A connection to the feed; open it with ``async with``.
+
+    Args:
+        url: the whole URL of the feed.
+        secret: the service secret that it asks for.
+
+    Raises:
+        ValueError: *url* is not acceptable, see :func:`checked_endpoint`.
+    """
+
+    def __init__(self, url: str, secret: str) -> None:
+        self._url = checked_endpoint(url)
+        self._headers = {"Authorization": f"Bearer {secret}"}
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(headers=self._headers)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def ask(self, after: str | None, wait_s: int) -> Answer:
+        """Ask what was revoked.
+
+        Args:
+            after: the cursor of the answer before; None asks for everything that still matters.
+            wait_s: seconds that the feed may hold the answer back until there is news.
+
+        Raises:
+            FeedRefused: the answer is not one that the protocol knows; ``cursor_refused`` says whether the cursor was
+                the reason.
+            aiohttp.ClientError, TimeoutError: there was none.
+        """
+        if self._session is None:
+            raise RuntimeError("open the feed with async with")
+        query = {"wait": str(wait_s)} | ({} if after is None else {"after": after})
+        timeout = aiohttp.ClientTimeout(total=wait_s + ANSWER_TIMEOUT_S)
+        # Redirects are not followed: the secret is for this URL alone.
+        async with self._session.get(self._url.update_query(query), allow_redirects=False, timeout=timeout) as response:
+            if response.status != 200:
+                raise FeedRefused(f"status {response.status}", cursor_refused=response.status == 400)
+            return _read(await _bounded(response))
+
+
+def _read(data: bytes) -> Answer:
+    try:
+        return Answer.model_validate_json(data)
+    except pydantic.ValidationError as error:
+        raise FeedRefused(f"an answer with {error.error_count()} faults") from None
+
+
+async def _bounded(response: aiohttp.ClientResponse) -> bytes:
+    data = bytearray()
+    async for chunk in response.content.iter_chunked(CHUNK):
+        data += chunk
+        if len(data) > ANSWER_LIMIT:
+            raise FeedRefused(f"an answer larger than {ANSWER_LIMIT} bytes")
+    return bytes(data)

@@ -1,0 +1,120 @@
+"""Follows the revocation feed: a log-out at the auth service is a 401 here, in well under a second."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Literal
+
+import aiohttp
+import stamina
+import structlog
+
+from resource_service.errors import FeedRefused
+from resource_service.revocation_feed import Answer, RevocationFeed
+from resource_service.revoked_sessions import RevokedSessions
+
+log = structlog.get_logger(__name__)
+
+WAIT_S = 20
+"""Seconds that one question stays open; the feed allows 30."""
+STALE_AFTER_S = 60.0
+HASTY_PAUSE_S = 0.25
+"""Seconds to pause after an empty answer that did not wait: a feed without long polling must not be hammered."""
+
+Stale = Literal["open", "closed"]
+
+
+class Follower:
+    """Keeps *revoked* up to date; one per process.
+
+    Args:
+        leeway_s: seconds that tokens are honoured after their expiry.
+        stale: what happens when the feed has been silent for *stale_after_s* seconds. ``closed``: no token is honoured
+            until it speaks again. ``open``: what is known by then goes on to count.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        feed: RevocationFeed,
+        revoked: RevokedSessions,
+        *,
+        leeway_s: float = 5.0,
+        stale: Stale = "closed",
+        stale_after_s: float = STALE_AFTER_S,
+        wait_s: int = WAIT_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._feed = feed
+        self._revoked = revoked
+        self._leeway_s = leeway_s
+        self._closes = stale == "closed"
+        self._stale_after_s = stale_after_s
+        self._wait_s = wait_s
+        self._clock = clock
+        self._answered_at: float | None = None
+        self._cursor: str | None = None
+        self._cursor_before: str | None = None
+
+    @property
+    def age_s(self) -> float | None:
+        """Seconds since the feed last answered; None before its first answer."""
+        return None if self._answered_at is None else self._clock() - self._answered_at
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the feed has answered recently enough."""
+        return self._answered_at is not None and self._clock() - self._answered_at <= self._stale_after_s
+
+    @property
+    def refuses(self) -> bool:
+        """Whether no token may be honoured now, since who was revoked meanwhile is unknown."""
+        return self._closes and not self.fresh
+
+    async def follow(self) -> None:
+        """Follow until cancelled; reconnect with backoff, and go on where it stopped."""
+        async with self._feed:
+            while True:
+                async for attempt in stamina.retry_context(
+                    on=(FeedRefused, aiohttp.ClientError, OSError),
+                    attempts=None,
+                    timeout=None,
+                    wait_initial=0.05,
+                    wait_max=2.0,
+                    wait_jitter=0.2,
+                ):
+                    with attempt:
+                        await self._ask()
+
+    async def _ask(self) -> None:
+        asked_at = self._clock()
+        # Whoever knows nothing yet wants the list at once, not news.
+        wait_s = 0 if self._cursor is None else self._wait_s
+        try:
+            answer = await self._feed.ask(self._cursor, wait_s)
+        except (FeedRefused, aiohttp.ClientError, OSError) as error:
+            self._interrupted(error)
+            raise
+        self._apply(answer)
+        if wait_s and not answer.revoked and self._clock() - asked_at < HASTY_PAUSE_S:
+            await asyncio.sleep(HASTY_PAUSE_S)
+
+    def _interrupted(self, error: Exception) -> None:
+        log.warning("revocations.interrupted", problem=str(error) or type(error).__name__, age_s=self.age_s)
+        # The overlap costs a few entries that are known already, and covers an answer that was lost half-way. A cursor
+        # that the feed does not know (any more) is given up: everything is asked for anew.
+        unknown_cursor = isinstance(error, FeedRefused) and error.cursor_refused
+        self._cursor = None if unknown_cursor else self._cursor_before
+
+    def _apply(self, answer: Answer) -> None:
+        now = self._clock()
+        if answer.access_ttl_s is not None:
+            # Never shorter than before: tokens of the longer life may still be about.
+            self._revoked.retention_s = max(self._revoked.retention_s, answer.access_ttl_s + self._leeway_s)
+        for entry in answer.revoked:
+            self._revoked.add(entry.sid, now)
+        self._revoked.prune(now)
+        self._cursor_before, self._cursor = self._cursor, answer.cursor
+        self._answered_at = now
+        if answer.revoked:
+            log.info("revocations.received", sessions=len(answer.revoked))

@@ -1,0 +1,91 @@
+"""What a route asks of its callers: said on the handler, obeyed by the bearer middleware."""
+
+import functools
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal, TypeVar
+
+from aiohttp import hdrs, web
+
+from resource_service.claims import Claims
+from resource_service.errors import CredentialsMissing, InsufficientScope
+from resource_service.web.challenge import SCOPE, refusal
+
+CLAIMS = web.RequestKey("CLAIMS", Claims)
+"""Who calls. Present on every request that came with a good token to a route that is not public."""
+
+REALM = web.AppKey("REALM", str)
+"""The realm of the :class:`Bearer` that is mounted on an application."""
+
+Access = Literal["required", "optional", "public"]
+_ATTRIBUTE = "__bearer_access__"
+
+_Marked = TypeVar("_Marked", bound=Callable[..., Any])
+_Handler = TypeVar("_Handler", bound=Callable[..., Awaitable[web.StreamResponse]])
+
+
+def optional(handler: _Marked) -> _Marked:
+    """Let requests without a token through as well; a bad token is refused all the same."""
+    setattr(handler, _ATTRIBUTE, "optional")
+    return handler
+
+
+def public(handler: _Marked) -> _Marked:
+    """Let every request through, and do not look at its token."""
+    setattr(handler, _ATTRIBUTE, "public")
+    return handler
+
+
+def requires(scope: str) -> Callable[[_Handler], _Handler]:
+    """Let only tokens with *scope* through to a handler, or to one method of a ``web.View``.
+
+    The check is part of the handler, so a forgotten :class:`Bearer` makes it fail, not pass.
+
+    Raises:
+        ValueError: *scope* is not one scope (RFC 6749 §3.3).
+    """
+    if not SCOPE.fullmatch(scope):
+        raise ValueError(f"not a scope: {scope!r}")
+
+    def decorate(handler: _Handler) -> _Handler:
+        @functools.wraps(handler)
+        async def checked(target: web.Request | web.View, *args: Any, **kwargs: Any) -> web.StreamResponse:
+            _check_scope(target.request if isinstance(target, web.View) else target, scope)
+            return await handler(target, *args, **kwargs)
+
+        return checked  # type: ignore[return-value]  # of the same signature, which wraps() cannot say for a bound TypeVar
+
+    return decorate
+
+
+def access_of(request: web.Request) -> Access:
+    """What the route of *request* asks for."""
+    handler = request.match_info.handler
+    if isinstance(handler, type):
+        handler = getattr(handler, request.method.lower(), handler)
+    marked: Access | None = getattr(handler, _ATTRIBUTE, None)
+    if marked is not None:
+        return marked
+    if request.match_info.http_exception is not None or _is_preflight(request):
+        return "public"
+    return "required"
+
+
+def _is_preflight(request: web.Request) -> bool:
+    # Browsers never send credentials with a preflight. A route for any method is no preflight handler: it would serve.
+    return (
+        request.method == hdrs.METH_OPTIONS
+        and request.match_info.route.method == hdrs.METH_OPTIONS
+        and hdrs.ORIGIN in request.headers
+        and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers
+    )
+
+
+def _check_scope(request: web.Request, scope: str) -> None:
+    realm = request.config_dict.get(REALM)
+    if realm is None:
+        raise RuntimeError("a route requires a scope, but no Bearer is mounted on its application")
+    claims = request.get(CLAIMS)
+    if claims is None:
+        raise refusal(CredentialsMissing(), realm)
+    if scope not in claims.scopes:
+        raise refusal(InsufficientScope(scope), realm)

@@ -1,0 +1,170 @@
+"""Bearer tokens for any aiohttp application.
+
+::
+
+    from resource_service.web.bearer import CLAIMS, Bearer
+
+    bearer = Bearer(issuer="https://auth.example", audience="https://api.example", keys="access.jwks.json")
+    bearer.mount(app)
+
+From then on every route of *app* needs an access token, and finds who calls in ``request[CLAIMS]``. A route says
+otherwise with ``@optional`` or ``@public``, and asks for more with ``@requires("scope")``.
+"""
+
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import structlog
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler, Middleware
+
+from resource_service.authenticator import DEFAULT_FEED_POLICY, Authenticator, FeedPolicy
+from resource_service.claims import Claims
+from resource_service.errors import CredentialsMissing, ResourceError, TokenRefused, UnknownKey
+from resource_service.jwks_url import JwksUrl
+from resource_service.key_file import KeyFile
+from resource_service.revocation_feed import RevocationFeed
+from resource_service.verify import CACHED_TOKENS, Policy
+from resource_service.web.access import CLAIMS, REALM, access_of, optional, public, requires
+from resource_service.web.challenge import QUOTABLE, refusal
+
+__all__ = ["CLAIMS", "Bearer", "optional", "public", "requires"]
+
+log = structlog.get_logger(__name__)
+
+
+class Bearer:
+    """Guards an application with access tokens.
+
+    Args:
+        issuer: the ``iss`` that is believed.
+        audience: the name of this resource, which a token's ``aud`` must contain.
+        keys: the path of a JWK Set file, watched for changes; or else
+        jwks_url: the URL of the issuer's public keys, fetched in the background.
+        revocations_url: the URL of the issuer's revocation feed, with the ``service_secret`` that it asks for. Without
+            it a token is honoured until it expires.
+        feed_policy: how far the feed counts.
+        leeway_s: seconds by which the issuer's clock may differ.
+        cached_tokens: how many verified tokens to remember.
+        realm: names the protection space in challenges; the audience, unless given.
+        clock: seconds since the epoch.
+
+    Raises:
+        ValueError: an argument is missing, superfluous or malformed; the text names it.
+
+    Source: RFC 6750; RFC 9068 §4.
+    """
+
+    def __init__(
+        self,
+        *,
+        issuer: str,
+        audience: str,
+        keys: str | Path | None = None,
+        jwks_url: str | None = None,
+        revocations_url: str | None = None,
+        service_secret: str | None = None,
+        feed_policy: FeedPolicy = DEFAULT_FEED_POLICY,
+        leeway_s: float = 5.0,
+        cached_tokens: int = CACHED_TOKENS,
+        realm: str | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.realm = audience if realm is None else realm
+        if not QUOTABLE.fullmatch(self.realm):
+            raise ValueError("realm must not hold quotes, backslashes or control characters")
+        self.authenticator = Authenticator(
+            Policy(issuer, audience, leeway_s),
+            _key_source(keys, jwks_url),
+            feed=_feed(revocations_url, service_secret),
+            feed_policy=feed_policy,
+            cached_tokens=cached_tokens,
+            clock=clock,
+        )
+        self.outcomes: Counter[str] = Counter()
+        """How many requests had a token that was ``accepted``, ``missing``, ``expired``, ``revoked``, …"""
+
+    def mount(self, app: web.Application) -> None:
+        """Guard every route of *app* and its sub-applications; start and stop with it.
+
+        Middlewares appended before see refused requests too, those appended after only what passed.
+        """
+        app[REALM] = self.realm
+        app.middlewares.append(self.middleware())
+        app.cleanup_ctx.append(self._lifespan)
+
+    def middleware(self) -> Middleware:
+        """Make the middleware alone; :meth:`mount` also keeps the keys current."""
+        authenticate = self.authenticator.authenticate
+        outcomes = self.outcomes
+
+        @web.middleware
+        async def bearer_token(request: web.Request, handler: Handler) -> web.StreamResponse:
+            access = access_of(request)
+            if access == "public":
+                return await handler(request)
+            try:
+                token = _token(request)
+                if token is None:
+                    raise CredentialsMissing
+                request[CLAIMS] = authenticate(token)
+            except UnknownKey:
+                request[CLAIMS] = await self._with_newer_keys(request)
+            except ResourceError as error:
+                if access == "required" or not isinstance(error, CredentialsMissing):
+                    raise self._refuse(error) from None
+            outcomes["accepted"] += 1
+            return await handler(request)
+
+        return bearer_token
+
+    async def _lifespan(self, _app: web.Application) -> AsyncIterator[None]:
+        async with self.authenticator.running():
+            yield
+
+    async def _with_newer_keys(self, request: web.Request) -> Claims:
+        try:
+            return await self.authenticator.authenticate_with_newer_keys(_token(request) or "")
+        except ResourceError as error:
+            raise self._refuse(error) from None
+
+    def _refuse(self, error: ResourceError) -> web.HTTPException:
+        if isinstance(error, TokenRefused):
+            outcome: str = error.reason
+            log.debug("token.refused", reason=error.reason, detail=str(error))
+        else:
+            outcome = "missing" if isinstance(error, CredentialsMissing) else "unavailable"
+        self.outcomes[outcome] += 1
+        return refusal(error, self.realm)
+
+
+def _token(request: web.Request) -> str | None:
+    """Read the token of *request*: None without one, or with other credentials than a bearer's.
+
+    Only the header counts: RFC 6750 §2.3 warns of query parameters, and OAuth 2.1 drops them and body parameters.
+    """
+    values = request.headers.getall(hdrs.AUTHORIZATION, ())
+    if not values:
+        return None
+    if len(values) > 1:
+        raise TokenRefused("invalid", "several Authorization headers")
+    scheme, _, token = values[0].partition(" ")
+    return token.lstrip(" ") if scheme.lower() == "bearer" else None
+
+
+def _key_source(keys: str | Path | None, jwks_url: str | None) -> KeyFile | JwksUrl:
+    if keys is not None and jwks_url is None:
+        return KeyFile(keys)
+    if jwks_url is not None and keys is None:
+        return JwksUrl(jwks_url)
+    raise ValueError("exactly one of keys and jwks_url is needed")
+
+
+def _feed(revocations_url: str | None, service_secret: str | None) -> RevocationFeed | None:
+    if revocations_url is None:
+        return None
+    if not service_secret:
+        raise ValueError("revocations_url needs a service_secret")
+    return RevocationFeed(revocations_url, service_secret)

@@ -1,0 +1,53 @@
+"""A resource service in this process, and requests as raw as a test needs them."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+from yarl import URL
+
+from resource_service.app import create_app
+from resource_service.settings import Settings
+from resource_service.web.protocol import JsonRunner
+
+
+@contextlib.asynccontextmanager
+async def serving(app: web.Application) -> AsyncIterator[URL]:
+    """Serve *app* on a free port, as the service itself does."""
+    runner = JsonRunner(app, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        yield URL(f"http://127.0.0.1:{site.port}")
+    finally:
+        await runner.cleanup()
+
+
+@contextlib.asynccontextmanager
+async def resource_service(keys: Path, **settings: Any) -> AsyncIterator[aiohttp.ClientSession]:
+    """Run a whole service; the session's relative URLs are its."""
+    app = create_app(Settings(keys=keys, **settings))
+    async with serving(app) as url, aiohttp.ClientSession(url) as session:
+        yield session
+
+
+async def raw_answer(url: URL, request: bytes) -> bytes:
+    """Send bytes, whatever they are, and read until the other side closes."""
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    try:
+        writer.write(request)
+        await writer.drain()
+        return await asyncio.wait_for(reader.read(), 5)
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
+def bearer(token: str) -> dict[str, str]:
+    """Make the header that carries *token*."""
+    return {"Authorization": f"Bearer {token}"}

@@ -1,0 +1,121 @@
+from pathlib import Path
+
+import pytest
+
+from resource_service.errors import StartProblem
+from resource_service.settings import Settings, load_settings
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment that holds just a key file."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"RESOURCE_{name.upper()}", raising=False)
+    monkeypatch.setenv("RESOURCE_KEYS", "access.jwks.json")
+    return monkeypatch
+
+
+def test_the_defaults_fit_the_defaults_of_the_auth_service() -> None:
+    """A key file is all that a first try needs."""
+    settings = load_settings()
+
+    assert ("127.0.0.1", 8002, "http://localhost:8001", "http://localhost:8002", 5, 1, (), "closed") == (
+        settings.host,
+        settings.port,
+        settings.issuer,
+        settings.audience,
+        settings.leeway_s,
+        settings.workers,
+        settings.cors_origins,
+        settings.revocations_stale,
+    )
+
+
+def test_an_empty_variable_is_an_absent_one(environment: pytest.MonkeyPatch) -> None:
+    """Compose files pass variables on that nobody set."""
+    environment.setenv("RESOURCE_PORT", "")
+    environment.setenv("RESOURCE_JWKS_URL", "")
+
+    assert 8002 == load_settings().port
+
+
+@pytest.mark.parametrize(
+    "text", ["https://a.example http://b:81", "https://a.example,http://b:81", " https://a.example , http://b:81"]
+)
+def test_origins_are_separated_by_spaces_or_commas(text: str, environment: pytest.MonkeyPatch) -> None:
+    """Both are what people write."""
+    environment.setenv("RESOURCE_CORS_ORIGINS", text)
+
+    assert ("https://a.example", "http://b:81") == load_settings().cors_origins
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["*", "https://a.example/", "https://a.example/x", "a.example", "null", "https://*.example", "https://A.example"],
+)
+def test_only_exact_origins_are_taken(origin: str, environment: pytest.MonkeyPatch) -> None:
+    """What a browser would never send as an origin is refused at start, the wildcard above all."""
+    environment.setenv("RESOURCE_CORS_ORIGINS", f"https://good.example {origin}")
+
+    with pytest.raises(StartProblem, match="RESOURCE_CORS_ORIGINS: "):
+        load_settings()
+
+
+def test_the_secret_may_come_from_a_file(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The end of its line is not part of it."""
+    (tmp_path / "secret").write_text("hush\n")
+    environment.setenv("RESOURCE_SERVICE_SECRET_FILE", str(tmp_path / "secret"))
+
+    assert "hush" == _secret()
+
+
+def test_the_secret_may_come_from_a_directory(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As Docker and Kubernetes mount secrets: one file each, by the name of the setting."""
+    (tmp_path / "resource_service_secret").write_text("hush\n")
+    environment.setenv("RESOURCE_SECRETS_DIR", str(tmp_path))
+    environment.setenv("RESOURCE_REVOCATIONS_URL", "http://localhost:8001/revocations")
+
+    assert "hush" == _secret()
+
+
+def test_the_secret_is_never_shown(environment: pytest.MonkeyPatch) -> None:
+    """Settings may be printed."""
+    environment.setenv("RESOURCE_SERVICE_SECRET", "hush")
+
+    assert "hush" not in repr(load_settings())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("SERVICE_SECRET_FILE", "/nowhere/secret", "RESOURCE_SERVICE_SECRET_FILE: /nowhere/secret: No such file"),
+        ("SERVICE_SECRET_FILE", "/dev/null", "RESOURCE_SERVICE_SECRET_FILE: /dev/null is empty"),
+        ("SECRETS_DIR", "/nowhere", "RESOURCE_SECRETS_DIR: /nowhere is not a directory"),
+        (
+            "REVOCATIONS_URL",
+            "http://localhost:8001/revocations",
+            "RESOURCE_SERVICE_SECRET: RESOURCE_REVOCATIONS_URL needs it",
+        ),
+        ("REVOCATIONS_URL", "http://auth.example/revocations", "RESOURCE_REVOCATIONS_URL: https is needed"),
+        ("JWKS_URL", "https://auth.example/jwks.json", "RESOURCE_KEYS, RESOURCE_JWKS_URL: exactly one"),
+        ("ISSUER", 'http://"', "RESOURCE_ISSUER: printable ASCII"),
+        ("AUDIENCE", "http://ü", "RESOURCE_AUDIENCE: printable ASCII"),
+        ("WORKERS", "0", "RESOURCE_WORKERS: "),
+        ("LOG_LEVEL", "loud", "RESOURCE_LOG_LEVEL: "),
+        ("LEEWAY_S", "nan", "RESOURCE_LEEWAY_S: "),
+        ("LEEWAY_S", "-1", "RESOURCE_LEEWAY_S: "),
+        ("TLS_KEY", "key.pem", "RESOURCE_TLS_CERT, RESOURCE_TLS_KEY: "),
+    ],
+)
+def test_a_wrong_setting_is_named(name: str, value: str, problem: str, environment: pytest.MonkeyPatch) -> None:
+    """By the variable that holds it, with what is wrong."""
+    environment.setenv(f"RESOURCE_{name}", value)
+
+    with pytest.raises(StartProblem, match=problem):
+        load_settings()
+
+
+def _secret() -> str:
+    secret = load_settings().service_secret
+    assert secret is not None
+    return secret.get_secret_value()
