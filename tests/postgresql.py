@@ -113,7 +113,7 @@ class Cluster:
         if self._process is not None:
             # Each backend leads a process group of its own. Stopped, the server starts no further one meanwhile.
             self._process.send_signal(signal.SIGSTOP)
-            for pid in _children(self._process.pid):
+            for pid in children(self._process.pid):
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             self._process.kill()
@@ -144,10 +144,13 @@ class Cluster:
         return subprocess.run([binaries() / tool, *arguments], check=False, cwd="/", **_account()).returncode
 
 
-def _children(pid: int) -> list[int]:
-    """Return the processes that *pid* started; elsewhere than on Linux none: they notice its death, a moment later."""
+def children(pid: int) -> list[int]:
+    """Return the processes that *pid* started and that have not ended."""
     listed = Path(f"/proc/{pid}/task/{pid}/children")
-    return [int(child) for child in listed.read_text().split()] if listed.exists() else []
+    if listed.exists():
+        return [int(child) for child in listed.read_text().split()]
+    table = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], check=True, capture_output=True, text=True).stdout
+    return [int(child) for child, parent in (line.split() for line in table.splitlines()) if int(parent) == pid]
 
 
 @contextmanager

@@ -44,7 +44,7 @@ class Replayed:
     client: str
     presented: str
     status: int
-    reason: str | None
+    reason: str
 
 
 Event = Rotated | Refused | Settled | Replayed
@@ -144,7 +144,7 @@ def _thieves(events: Sequence[Event], first: Mapping[str, str]) -> list[str]:
     lines = [f"nobody replayed a token of {client}" for client in first if client not in replays]
     for client, replay in replays.items():
         if (replay.status, replay.reason) != (400, "reused"):
-            lines.append(f"a spent token of {client} was answered with {replay.status} {replay.reason}")
+            lines.append(f"a spent token of {client} was answered with {replay.status} {replay.reason}".rstrip())
     return lines
 
 

@@ -15,6 +15,34 @@ _LONGEST_PAUSE_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What ``POST /refresh`` said. ``retry_after`` is the header."""
+
+    status: int
+    error: str = ""
+    reason: str = ""
+    retry_after: str = ""
+    successor: str = ""
+
+
+UNAVAILABLE = Answer(503, "unavailable", retry_after="1")
+
+
+async def present(http: aiohttp.ClientSession, url: str, token: str, key: str | None = None) -> Answer:
+    """Present a refresh token once.
+
+    Raises:
+        aiohttp.ClientError, TimeoutError: no answer, or a part of one.
+    """
+    headers = {} if key is None else {"Idempotency-Key": key}
+    async with http.post(f"{url}/refresh", json={"refresh_token": token}, headers=headers, timeout=TIMEOUT) as response:
+        body = await response.json()
+        retry_after = response.headers.get("Retry-After", "")
+    members = (body.get("error", ""), body.get("reason", ""), retry_after, body.get("refresh_token", ""))
+    return Answer(response.status, *members)
+
+
+@dataclass(frozen=True, slots=True)
 class Journal:
     """What a client has on disk: the token, and the Idempotency-Key of a refresh that may be under way."""
 
@@ -83,21 +111,16 @@ class HonestClient:
 
     async def _ask(self, token: str, key: str) -> str | None:
         """Return the successor, or None if it is not known what happened or nothing did."""
-        post = self._http.post(
-            f"{self._url}/refresh", json={"refresh_token": token}, headers={"Idempotency-Key": key}, timeout=TIMEOUT
-        )
         try:
-            async with post as response:
-                body = await response.json()
-                if response.status == 200:
-                    return str(body["refresh_token"])
-                if (response.status, body["error"]) == (503, "unavailable") and "Retry-After" in response.headers:
-                    return None
+            answer = await present(self._http, self._url, token, key)
         except (aiohttp.ClientError, TimeoutError):
             return None
-        answer = f"{response.status} {body}"
+        if answer.status == 200:
+            return answer.successor
+        if answer == UNAVAILABLE:
+            return None
         self.turned_away = True
-        self._history.refused(self.name, token, answer)
+        self._history.refused(self.name, token, str(answer))
         raise TurnedAway(answer)
 
     async def settle(self) -> None:

@@ -12,7 +12,7 @@ import aiohttp
 
 from tests.system.deployment import Deployment
 from tests.system.history import History, Replayed, violations
-from tests.system.honest import TIMEOUT, HonestClient, TurnedAway
+from tests.system.honest import HonestClient, TurnedAway, present
 from tests.system.proxy import Fate, Proxy
 
 WEIGHTS = {Fate.PASS: 0.77, Fate.CUT_BEFORE: 0.05, Fate.CUT_AFTER: 0.08, Fate.CUT_WITHIN: 0.05, Fate.HANG_UP: 0.05}
@@ -139,10 +139,8 @@ async def _each(work: Iterable[Awaitable[None]]) -> None:
 async def _replay(client: HonestClient, url: str, http: aiohttp.ClientSession, history: History) -> None:
     """Present the token that the client spent last, as a thief who copied it but not the key."""
     token = history.spent_token(client.name)
-    thief = {"Idempotency-Key": "the-thief-makes-one-up"}
-    async with http.post(f"{url}/refresh", json={"refresh_token": token}, headers=thief, timeout=TIMEOUT) as response:
-        reason = (await response.json()).get("reason")
-        history.events.append(Replayed(client.name, token, response.status, reason))
+    answer = await present(http, url, token, "the-thief-makes-one-up")
+    history.events.append(Replayed(client.name, token, answer.status, answer.reason))
 
 
 def _behind_the_answers(deployment: Deployment, plan: Plan) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import aiohttp
 
 from tests.system.deployment import Deployment, deployed
+from tests.system.honest import UNAVAILABLE, Answer, present
 from tests.system.replication import Replicated, replicated
 from tests.system.storm import Plan, weather
 
@@ -65,14 +66,6 @@ async def test_an_asynchronous_standby_takes_over_and_catches_up(tmp_path: Path)
     assert report.counts["caught_up"] == counted
 
 
-async def _present(http: aiohttp.ClientSession, url: str, token: str, key: str) -> tuple[int, str]:
-    """Return status and successor, or status and reason."""
-    headers = {"Idempotency-Key": key}
-    async with http.post(f"{url}/refresh", json={"refresh_token": token}, headers=headers) as response:
-        body = await response.json()
-        return response.status, body.get("refresh_token") or body.get("reason")
-
-
 async def test_a_thief_gains_nothing_from_a_forgotten_rotation(tmp_path: Path) -> None:
     """A thief comes first after a failover, with a spent token that the standby takes for good: the session ends."""
     async with (
@@ -85,16 +78,16 @@ async def test_a_thief_gains_nothing_from_a_forgotten_rotation(tmp_path: Path) -
         await database.link.cut()
         chain = [token]
         for number in range(3):
-            chain.append((await _present(http, url, chain[-1], f"owner-{number}"))[1])
+            chain.append((await present(http, url, chain[-1], f"owner-{number}")).successor)
         await database.fail_over()
-        status, loot = 503, ""
-        while status == 503:
-            status, loot = await _present(http, url, chain[1], "thief-1")
-        owner = await _present(http, url, chain[3], "owner-3")
-        thief = await _present(http, url, loot, "thief-2")
-        ended = await _present(http, url, owner[1], "owner-4")
+        loot = await present(http, url, chain[1], "thief-1")
+        while loot == UNAVAILABLE:
+            loot = await present(http, url, chain[1], "thief-1")
+        owner = await present(http, url, chain[3], "owner-3")
+        thief = await present(http, url, loot.successor, "thief-2")
+        ended = await present(http, url, owner.successor, "owner-4")
 
-    assert (200, chain[2]) == (status, loot)
-    assert 200 == owner[0]
-    assert (400, "reused") == thief
-    assert (400, "revoked") == ended
+    assert Answer(200, successor=chain[2]) == loot
+    assert 200 == owner.status
+    assert Answer(400, error="invalid_grant", reason="reused") == thief
+    assert Answer(400, error="invalid_grant", reason="revoked") == ended

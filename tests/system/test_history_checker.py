@@ -58,12 +58,12 @@ def test_an_unfinished_history_is_no_proof(missing: type[Event], expected: str) 
     assert expected in violations(events, _FIRST)
 
 
-@pytest.mark.parametrize(("status", "reason"), [(200, None), (503, None), (400, "revoked"), (400, "unknown")])
-def test_a_thief_who_is_not_caught_is_a_violation(status: int, reason: str | None) -> None:
+@pytest.mark.parametrize(("status", "reason"), [(200, ""), (503, ""), (400, "revoked"), (400, "unknown")])
+def test_a_thief_who_is_not_caught_is_a_violation(status: int, reason: str) -> None:
     """A spent token that is answered with anything but ``reused`` has started a branch, or ended too little."""
     events = [*_good()[:-1], Replayed("zs", "t2", status, reason)]
 
-    assert [f"a spent token of zs was answered with {status} {reason}"] == violations(events, _FIRST)
+    assert [f"a spent token of zs was answered with {status} {reason}".rstrip()] == violations(events, _FIRST)
 
 
 def test_a_chain_that_bites_its_tail_ends_the_check() -> None:
