@@ -1,4 +1,4 @@
-"""What the scenarios need of a client. To run them against another one, write an ``open_client`` for it:
+"""What the scenarios need of a client. To run them against another one, write an ``open_client`` for it.
 
 CONFORMANCE_CLIENT=my_package.adapter:open_client python -m pytest tests/conformance
 """

@@ -1,17 +1,17 @@
 import asyncio
 import sqlite3
 import stat
+import threading
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from auth_service.errors import StartupError, Unavailable
 from auth_service.models import User
 from auth_service.store import Store
-from auth_service.store.engine import Database, open_database
-from auth_service.store.sql import open_store
+from auth_service.store.sql import open_database, open_store
 from tests.auth_service.running import START_MS
 from tests.auth_service.store.conftest import HASH
 
@@ -65,33 +65,42 @@ async def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
 
 async def test_an_answered_transaction_is_on_disk(url: str) -> None:
     """SQLite runs WAL with synchronous=FULL on every connection, writing or reading."""
+
+    def pragmas(connection: Connection) -> list[object]:
+        names = ("journal_mode", "synchronous", "foreign_keys")
+        return [connection.execute(text(f"PRAGMA {name}")).scalar_one() for name in names]
+
     database = open_database(url)
     try:
-        for engine in (database.writer, database.reader):
-            async with engine.connect() as connection:
-                pragmas = [
-                    (await connection.execute(text(f"PRAGMA {name}"))).scalar_one()
-                    for name in ("journal_mode", "synchronous", "foreign_keys")
-                ]
-
-            assert ["wal", 2, 1] == pragmas
+        written, read = await database.write(pragmas), await database.read(pragmas)
     finally:
         await database.close()
+
+    assert (["wal", 2, 1], ["wal", 2, 1]) == (written, read)
 
 
 async def test_a_reader_sees_one_state(store: Store, url: str) -> None:
     """A transaction that reads does not see what is committed meanwhile, and does not hold it up."""
+    loop, begun, added = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+    count = text("SELECT count(*) FROM users")
+
+    def count_twice(connection: Connection) -> tuple[int, int]:
+        before = connection.execute(count).scalar_one()
+        loop.call_soon_threadsafe(begun.set)
+        assert added.wait(10)
+        return before, connection.execute(count).scalar_one()
+
     database = open_database(url)
     try:
-        async with database.read() as connection:
-            count = text("SELECT count(*) FROM users")
-            before = (await connection.execute(count)).scalar_one()
-            await store.add_user(User("u-2", "mk", "mk@example.org", ""), HASH, now=START_MS)
-            after = (await connection.execute(count)).scalar_one()
+        counting = asyncio.create_task(database.read(count_twice))
+        await begun.wait()
+        await store.add_user(User("u-2", "mk", "mk@example.org", ""), HASH, now=START_MS)
+        added.set()
+        counts = await counting
     finally:
         await database.close()
 
-    assert (1, 1) == (before, after)
+    assert (1, 1) == counts
     assert 2 == len(await store.list_users())
 
 
@@ -107,19 +116,18 @@ async def test_another_process_that_writes_is_waited_for(store: Store, tmp_path:
     assert await adding
 
 
-async def test_a_failed_block_is_rolled_back(url: str, store: Store) -> None:
+async def test_a_failed_transaction_is_rolled_back(url: str, store: Store) -> None:
     """An exception inside a transaction undoes it and passes unchanged."""
+
+    def delete_and_fail(connection: Connection) -> None:
+        connection.execute(text("DELETE FROM users"))
+        raise ZeroDivisionError
+
     database = open_database(url)
     try:
         with pytest.raises(ZeroDivisionError):
-            await _delete_users_and_fail(database)
+            await database.write(delete_and_fail)
     finally:
         await database.close()
 
     assert 1 == len(await store.list_users())
-
-
-async def _delete_users_and_fail(database: Database) -> None:
-    async with database.write() as connection:
-        await connection.execute(text("DELETE FROM users"))
-        raise ZeroDivisionError
