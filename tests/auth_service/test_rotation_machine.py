@@ -13,10 +13,9 @@ from sqlalchemy import func, select, update
 
 from auth_service.models import Presented, Session, User, new_session_id
 from auth_service.rotation import Outcome
-from auth_service.store.engine import open_database
 from auth_service.store.migrate import upgrade
 from auth_service.store.schema import sessions
-from auth_service.store.sql import SqlStore
+from auth_service.store.sql import SqlStore, open_database
 from tests.auth_service import rotation_machine
 from tests.auth_service.rotation_machine import POLICY, SESSION_TTL, Rule, Sessions
 from tests.postgresql import Cluster
@@ -58,20 +57,13 @@ class Sql:
 
     def restore(self, row: Session) -> None:
         names = ("generation", "rotated_at", "idempotency_digest", "revoked_at", "revoked_reason")
-
-        async def work() -> None:
-            async with self._database.write() as connection:
-                values = {name: getattr(row, name) for name in names}
-                await connection.execute(update(sessions).where(sessions.c.id == row.id).values(values))
-
-        self._run(work())
+        values = {name: getattr(row, name) for name in names}
+        statement = update(sessions).where(sessions.c.id == row.id).values(values)
+        self._run(self._database.write(lambda connection: connection.execute(statement).rowcount))
 
     def rows(self) -> int:
-        async def work() -> int:
-            async with self._database.read() as connection:
-                return (await connection.execute(select(func.count()).select_from(sessions))).scalar_one()
-
-        return self._run(work())
+        statement = select(func.count()).select_from(sessions)
+        return self._run(self._database.read(lambda connection: connection.execute(statement).scalar_one()))
 
     def close(self) -> None:
         self._run(self._database.close())
