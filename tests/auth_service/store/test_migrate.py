@@ -8,9 +8,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from auth_service.errors import StartupError
-from auth_service.store.engine import open_database
 from auth_service.store.migrate import require_current_schema, upgrade
 from auth_service.store.schema import metadata
+from auth_service.store.sql import open_database
 
 
 async def migrate(url: str) -> tuple[str | None, str]:
@@ -35,10 +35,9 @@ async def test_migrations_and_tables_agree(url: str) -> None:
     await migrate(url)
     database = open_database(url)
     try:
-        async with database.read() as connection:
-            differences = await connection.run_sync(
-                lambda sync: compare_metadata(MigrationContext.configure(sync), metadata)
-            )
+        differences = await database.read(
+            lambda connection: compare_metadata(MigrationContext.configure(connection), metadata)
+        )
     finally:
         await database.close()
 

@@ -1,17 +1,17 @@
 import asyncio
 import sqlite3
 import stat
+import threading
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection
 
 from auth_service.errors import StartupError, Unavailable
 from auth_service.models import User
 from auth_service.store import Store
-from auth_service.store.engine import Database, open_database
-from auth_service.store.sql import open_store
+from auth_service.store.sql import open_database, open_store
 from tests.auth_service.running import START_MS
 from tests.auth_service.store.conftest import HASH
 
@@ -63,35 +63,38 @@ async def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
     assert {0o600} == modes
 
 
+def pragmas(connection: Connection) -> list[object]:
+    """Return what a connection is set to."""
+    names = ("journal_mode", "synchronous", "foreign_keys")
+    return [connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in names]
+
+
 async def test_an_answered_transaction_is_on_disk(url: str) -> None:
     """SQLite runs WAL with synchronous=FULL on every connection, writing or reading."""
     database = open_database(url)
     try:
-        for engine in (database.writer, database.reader):
-            async with engine.connect() as connection:
-                pragmas = [
-                    (await connection.execute(text(f"PRAGMA {name}"))).scalar_one()
-                    for name in ("journal_mode", "synchronous", "foreign_keys")
-                ]
-
-            assert ["wal", 2, 1] == pragmas
+        assert ["wal", 2, 1] == await database.write(pragmas)
+        assert ["wal", 2, 1] == await database.read(pragmas)
     finally:
         await database.close()
 
 
 async def test_a_reader_sees_one_state(store: Store, url: str) -> None:
     """A transaction that reads does not see what is committed meanwhile, and does not hold it up."""
-    database = open_database(url)
+    database, loop = open_database(url), asyncio.get_running_loop()
+    added = User("u-2", "mk", "mk@example.org", "")
+
+    def count(connection: Connection) -> list[int]:
+        before = connection.exec_driver_sql("SELECT count(*) FROM users").scalar_one()
+        adding = asyncio.run_coroutine_threadsafe(store.add_user(added, HASH, now=START_MS), loop)
+        assert adding.result(10)
+        return [before, connection.exec_driver_sql("SELECT count(*) FROM users").scalar_one()]
+
     try:
-        async with database.read() as connection:
-            count = text("SELECT count(*) FROM users")
-            before = (await connection.execute(count)).scalar_one()
-            await store.add_user(User("u-2", "mk", "mk@example.org", ""), HASH, now=START_MS)
-            after = (await connection.execute(count)).scalar_one()
+        assert [1, 1] == await database.read(count)
     finally:
         await database.close()
 
-    assert (1, 1) == (before, after)
     assert 2 == len(await store.list_users())
 
 
@@ -107,19 +110,39 @@ async def test_another_process_that_writes_is_waited_for(store: Store, tmp_path:
     assert await adding
 
 
-async def test_a_failed_block_is_rolled_back(url: str, store: Store) -> None:
+async def test_a_failed_transaction_is_rolled_back(url: str, store: Store) -> None:
     """An exception inside a transaction undoes it and passes unchanged."""
     database = open_database(url)
+
+    def delete_users_and_fail(connection: Connection) -> None:
+        connection.exec_driver_sql("DELETE FROM users")
+        raise ZeroDivisionError
+
     try:
         with pytest.raises(ZeroDivisionError):
-            await _delete_users_and_fail(database)
+            await database.write(delete_users_and_fail)
     finally:
         await database.close()
 
     assert 1 == len(await store.list_users())
 
 
-async def _delete_users_and_fail(database: Database) -> None:
-    async with database.write() as connection:
-        await connection.execute(text("DELETE FROM users"))
-        raise ZeroDivisionError
+async def test_a_caller_that_is_cancelled_leaves_its_transaction_whole(url: str, store: Store) -> None:
+    """A transaction that has begun ends in its thread, whoever waits for it; closing waits as well."""
+    database, begun, may_go_on = open_database(url), threading.Event(), threading.Event()
+
+    def add_slowly(connection: Connection) -> None:
+        connection.exec_driver_sql("UPDATE users SET email = 'half'")
+        begun.set()
+        assert may_go_on.wait(10)
+        connection.exec_driver_sql("UPDATE users SET email = email || ' and half'")
+
+    caller = asyncio.create_task(database.write(add_slowly))
+    await asyncio.to_thread(begun.wait, 10)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    may_go_on.set()
+    await database.close()
+
+    assert ["half and half"] == [user.email for user in await store.list_users()]
