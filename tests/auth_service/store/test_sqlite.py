@@ -3,17 +3,21 @@ import sqlite3
 import stat
 import threading
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection
 
 from auth_service.errors import StartupError, Unavailable
-from auth_service.models import User
+from auth_service.models import Presented, Session, User, new_session_id
+from auth_service.rotation import Policy
 from auth_service.store import Store
 from auth_service.store.sql import open_database, open_store
 from tests.auth_service.running import START_MS
-from tests.auth_service.store.conftest import HASH
+from tests.auth_service.store.conftest import DAY, HASH
+
+POLICY = Policy(refresh_ttl=7 * DAY, grace=10_000)
 
 
 @pytest.mark.parametrize(
@@ -146,3 +150,18 @@ async def test_a_caller_that_is_cancelled_leaves_its_transaction_whole(url: str,
     await database.close()
 
     assert ["half and half"] == [user.email for user in await store.list_users()]
+
+
+async def test_a_failed_batch_has_done_nothing(store: Store, session: Session, tmp_path: Path) -> None:
+    """A batch that the database cannot carry out to its end leaves every row as it was."""
+    other = replace(session, id=new_session_id())
+    await store.create_session(other, verified_hash=HASH)
+    for generation in range(2):
+        await store.rotate([Presented(other.id, generation)], now=START_MS, policy=POLICY)
+    with closing(sqlite3.connect(tmp_path / "auth.db")) as connection:
+        failing = "BEFORE UPDATE OF revoked_at ON sessions BEGIN SELECT RAISE(ABORT, 'disk full'); END"
+        connection.execute(f"CREATE TRIGGER full {failing}")
+
+    with pytest.raises(Unavailable, match="disk full"):
+        await store.rotate([Presented(session.id, 0), Presented(other.id, 0)], now=START_MS, policy=POLICY)
+    assert session == await store.find_session(session.id)
