@@ -93,7 +93,7 @@ def serve_with_workers(make_app: Callable[[], web.Application], settings: Settin
         return make_runner(make_app(), settings)
 
     options: dict[str, Any] = {
-        "bind": f"fd://{listener.fileno()}",
+        "bind": f"fd://{listener.detach()}",  # gunicorn makes a socket of its own of it
         "workers": settings.workers,
         "worker_class": "aiohttp.GunicornUVLoopWebWorker",
         "graceful_timeout": settings.shutdown_s,
@@ -103,7 +103,7 @@ def serve_with_workers(make_app: Callable[[], web.Application], settings: Settin
         "loglevel": "warning",
         "certfile": settings.tls_cert and str(settings.tls_cert),
         "keyfile": settings.tls_key and str(settings.tls_key),
-        "when_ready": lambda _server: announce(listener, tls=settings.tls_cert is not None),
+        "when_ready": lambda server: announce(server.LISTENERS[0], tls=settings.tls_cert is not None),
     }
 
     class Workers(BaseApplication):  # type: ignore[misc] # gunicorn has no types

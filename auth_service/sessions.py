@@ -24,6 +24,7 @@ _REASONS = {
     Kind.EXPIRED: Reason.EXPIRED,
     Kind.REVOKED: Reason.REVOKED,
     Kind.REUSE: Reason.REUSED,
+    Kind.ABANDONED: Reason.REUSED,
 }
 
 
@@ -107,8 +108,15 @@ class Sessions:
         )
         return session if await self._store.create_session(session, verified_hash=verified_hash) else None
 
-    async def refresh(self, refresh_token: str, idempotency_key: str | None) -> Granted:
+    async def refresh(
+        self, refresh_token: str, idempotency_key: str | None, *, is_awaited: Callable[[], bool] = lambda: True
+    ) -> Granted:
         """Rotate: spend *refresh_token* and return its successor, by the rule of ``rotation.py``.
+
+        Args:
+            refresh_token: as it was sent.
+            idempotency_key: as it was sent.
+            is_awaited: whether whoever sent them still waits for the answer.
 
         Raises:
             InvalidGrant: with the reason.
@@ -120,7 +128,7 @@ class Sessions:
             self._events.malformed()
             raise
         digest = hashlib.sha256(idempotency_key.encode()).hexdigest() if idempotency_key is not None else None
-        outcome = await self._rotations.submit(Presented(session_id, generation, digest))
+        outcome = await self._rotations.submit(Presented(session_id, generation, digest, is_awaited))
         self._events.presented(outcome, session_id)
         if outcome.kind not in GRANTED or outcome.session is None:
             raise InvalidGrant(_REASONS[outcome.kind])

@@ -54,10 +54,14 @@ class Account:
         url = auth_url or self.auth_url or _only(await _auth_urls(storage))
         return TokenSource(url, storage=storage, refresh_timeout_s=self.timeout_s, allow_insecure=self.allow_insecure)
 
-    async def stored(self) -> tuple[str, StoredSession | None]:
-        """Return the session as it is stored, and the address of its auth service."""
+    async def stored(self) -> tuple[str | None, StoredSession | None]:
+        """Return the session as it is stored, and the address of its auth service; None for what there is not."""
         storage: Storage = self.storage()
-        url = self.auth_url or _only(await _auth_urls(storage))
+        url = self.auth_url
+        if url is None:
+            if not (found := await _auth_urls(storage)):
+                return None, None
+            url = _only(found)
         base = str(auth_base(url, allow_insecure=self.allow_insecure))
         return base, await storage.load(base)
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import stamina
 import typer
 from rich.console import Console
 
@@ -120,7 +121,8 @@ def status(
         elif report.logged_in:
             report.show(Console(soft_wrap=True))
         else:
-            _say(f"not logged in at {report.auth_url}" + (f" ({report.ended})" if report.ended else ""))
+            where = f" at {report.auth_url}" if report.auth_url else ""
+            _say(f"not logged in{where}" + (f" ({report.ended})" if report.ended else ""))
         return Exit.OK if report.logged_in else Exit.LOGIN_REQUIRED
 
     run(work())
@@ -182,4 +184,5 @@ def _say(sentence: str) -> None:
 def main() -> None:
     """Run the command line."""
     logging.basicConfig(format="dualtoken: %(message)s", level=logging.ERROR)
+    stamina.instrumentation.set_on_retry_hooks([])  # the default one may print to standard output, where answers go
     app(prog_name="dualtoken")

@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from client.stats import Stats
 
@@ -15,24 +15,22 @@ Callback = Callable[[_T], Awaitable[object] | object]
 
 
 class Events:
-    """Runs callbacks in tasks of their own: they may call back into the source, fail, or take their time."""
+    """Runs callbacks in tasks of their own: they may call back into the source, fail, or take their time.
+
+    Attributes:
+        running: callbacks that have not returned.
+    """
 
     def __init__(self, stats: Stats) -> None:
         self._stats = stats
-        self._running: set[asyncio.Task[None]] = set()
-
-    @property
-    def running(self) -> set[asyncio.Task[None]]:
-        """Callbacks that have not returned, of the event loop that runs."""
-        loop = asyncio.get_running_loop()
-        return {task for task in self._running if task.get_loop() is loop}
+        self.running: set[asyncio.Task[Any]] = set()
 
     def fire(self, callback: Callback[_T] | None, argument: _T) -> None:
         """Call *callback*, plain or async, soon."""
         if callback is not None:
             task = asyncio.get_running_loop().create_task(self._call(callback, argument))
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            self.running.add(task)
+            task.add_done_callback(self.running.discard)
 
     async def _call(self, callback: Callback[_T], argument: _T) -> None:
         try:

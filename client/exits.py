@@ -83,4 +83,6 @@ def sentence(error: BaseException) -> str:
         return "not an address: write it like https://api.example/home"
     if isinstance(error, TimeoutError) and not str(error):
         return "no answer in time"
+    if isinstance(error, AuthUnavailable) and error.retry_after is not None:
+        return f"{error}: try again in {error.retry_after:.0f} s"
     return str(error) or type(error).__name__

@@ -18,6 +18,7 @@ class Held:
         clock: monotonic seconds.
         wall_clock: seconds since the epoch.
         idempotency_key: of a refresh that may have been sent and has not been answered.
+        not_before: monotonic; until then the auth service asked to be left alone.
     """
 
     clock: Callable[[], float]
@@ -29,6 +30,7 @@ class Held:
     refreshes: int = 0
 
     idempotency_key: str | None = None
+    not_before: float = float("-inf")
 
     @property
     def refresh_token(self) -> str | None:

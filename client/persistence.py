@@ -10,6 +10,7 @@ from typing import Final
 import stamina
 
 from client.errors import RefreshUnavailable, StorageError
+from client.held import Held
 from client.stats import Stats
 from client.storage import Storage, StoredSession
 
@@ -49,6 +50,7 @@ class Persistence:
         self._account = account
         self._stats = stats
         self.seen: str | None = None
+        self._owed: StoredSession | None = None  # a login or logout that is not stored yet: it wins over what is
 
     @asynccontextmanager
     async def lock(self, timeout_s: float) -> AsyncIterator[None]:
@@ -75,6 +77,8 @@ class Persistence:
         Args:
             known: the refresh token in memory.
         """
+        if self._owed is not None and not await self.overwrite(self._owed):
+            return Found(None, is_news=False)
         try:
             session = await self._storage.load(self._account)
         except (OSError, StorageError) as error:
@@ -114,17 +118,32 @@ class Persistence:
             _NotKept, attempts=None, timeout=None, wait_initial=SAVE_AGAIN_S, wait_max=SAVE_AGAIN_MAX_S
         ):
             with attempt:
-                if is_current() and await self.keep(session) is None:
+                if is_current() and not await self._settled(session):
                     raise _NotKept
+
+    async def settle(self, held: Held) -> None:
+        """Make a last attempt to store what is not stored yet."""
+        if self._owed is not None:
+            await self.overwrite(self._owed)
+        elif held.lease is not None and self.seen != held.refresh_token:
+            await self.keep(held.session(held.lease.tokens))
+
+    async def _settled(self, session: StoredSession) -> bool:
+        if session is self._owed:
+            return await self.overwrite(session)
+        return await self.keep(session) is not None
 
     async def overwrite(self, session: StoredSession) -> bool:
         """Store a session that wins over whatever is there: a login or a logout. False if it could not be written."""
+        self._owed = session
         try:
             await self._storage.save(self._account, session)
         except (OSError, StorageError) as error:
             self._stats.save_failures += 1
             _log.error("the change of session could not be stored: %s", error)
             return False
+        if self._owed is session:
+            self._owed = None
         self.seen = session.refresh_token
         return True
 

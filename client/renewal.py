@@ -48,6 +48,7 @@ class Renewal:
         self._api = api
         self._deadline = loop.time() + timeout_s
         self._exchange = Exchange(api, held.stats, deadline=self._deadline, timeout_s=timeout_s)
+        self._journalled: str | None = None  # the Idempotency-Key that the storage holds for the token in memory
         self._begun_with = held.lease
         self._superseded: asyncio.Future[None] = loop.create_future()
         self.rejected: set[str] = set()
@@ -70,7 +71,8 @@ class Renewal:
         try:
             if (lease := await self._adopted()) is not None:
                 return lease
-            async with self._persistence.lock(self._deadline - asyncio.get_running_loop().time()):
+            left = self._deadline - asyncio.get_running_loop().time()
+            async with self._persistence.lock(max(left, 0.0)):
                 return await self._renew()
         except Superseded as superseded:
             # The lock is free again: a new login need not wait for an auth service that hangs.
@@ -94,23 +96,29 @@ class Renewal:
         return lease
 
     async def _adopted(self) -> Lease | None:
-        """Read the storage, take over what somebody else has put there, and return it if it can be used."""
-        found = await self._in_time(self._persistence.load(self._held.refresh_token))
-        self._check_superseded()
-        held, session = self._held, found.session
-        if session is not None:
-            if found.is_news or (held.lease is None and held.ended is None):
-                held.adopt(session)
-            elif session.refresh_token == held.refresh_token:
-                # Another process may have sent this refresh, and died.
-                held.idempotency_key = session.idempotency_key or held.idempotency_key
+        """Return what somebody else has put into the storage, if it can be used."""
+        await self._look()
         lease = self._current()
         usable = (
             lease is not self._begun_with
-            and held.clock() < lease.expires_at
+            and self._held.clock() < lease.expires_at
             and lease.tokens.access_token not in self.rejected
         )
         return lease if usable else None
+
+    async def _look(self) -> None:
+        """Read the storage, and take over what is news."""
+        found = await self._in_time(self._persistence.load(self._held.refresh_token))
+        self._check_superseded()
+        held, session = self._held, found.session
+        first = held.lease is None and held.ended is None
+        if session is not None and (found.is_news or first):
+            held.adopt(session)
+        self._journalled = None
+        if session is not None and session.refresh_token == held.refresh_token:
+            # Another process may have sent this refresh, and died.
+            self._journalled = session.idempotency_key
+            held.idempotency_key = session.idempotency_key or held.idempotency_key
 
     def _current(self) -> Lease:
         if self._held.lease is None:
@@ -119,17 +127,20 @@ class Renewal:
 
     async def _journal(self, tokens: Tokens) -> bool:
         """Choose the Idempotency-Key and store it. False if the storage has changed under us."""
-        if self._held.idempotency_key is not None:
-            self._held.stats.resumed += 1
+        known = self._held.idempotency_key
+        self._held.stats.resumed += known is not None
+        if known is not None and known == self._journalled:
             return True
-        self._held.idempotency_key = secrets.token_urlsafe(KEY_BYTES)
+        self._held.idempotency_key = known or secrets.token_urlsafe(KEY_BYTES)
         written = await self._in_time(self._persistence.journal(self._held.session(tokens)))
         self._check_superseded()
         if not written:
-            self._held.idempotency_key = None
+            self._held.idempotency_key = known
         return written
 
     async def _ask(self, tokens: Tokens) -> Tokens:
+        if (pause := self._held.not_before - self._held.clock()) > 0:
+            raise RefreshUnavailable("refresh: the auth service asks to be left alone", pause)
         key = self._held.idempotency_key or ""
         request = asyncio.create_task(self._exchange.run(tokens.refresh_token, key))
         try:

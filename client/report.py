@@ -17,7 +17,7 @@ _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 class Report:
     """A session as ``status`` shows it. Moments in seconds since the epoch; None: not known."""
 
-    auth_url: str
+    auth_url: str | None
     logged_in: bool
     ended: str | None
     username: str | None
@@ -28,7 +28,7 @@ class Report:
     refreshes: int
 
     @classmethod
-    def of(cls, auth_url: str, session: StoredSession | None) -> "Report":
+    def of(cls, auth_url: str | None, session: StoredSession | None) -> "Report":
         """Describe *session*."""
         if session is None or session.tokens is None:
             return cls(

@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import aiohttp
 from yarl import URL
@@ -75,15 +75,16 @@ class TokenSource:
         self._timeout_s = refresh_timeout_s
         self._api = AuthApi(base, session, wall_clock)
         self._held = Held(clock, wall_clock, self.stats)
-        self._persistence = Persistence(storage or MemoryStorage(), str(base), self.stats)
+        self._persistence = Persistence(MemoryStorage() if storage is None else storage, str(base), self.stats)
         self._events = Events(self.stats)
         self._on_refresh = on_refresh
         self._on_login_required = on_login_required
         self._announced = False  # whether on_login_required has been called for the session that is gone
         self._flight: Flight | None = None
-        self._not_before = float("-inf")  # the auth service asked to be left alone until then
         self._background_not_before = float("-inf")
-        self._tasks: set[asyncio.Task[object]] = set()  # superseded renewals, and tokens that wait to be stored
+        # The event loop itself keeps only weak references.
+        self._leaving: set[asyncio.Task[Any]] = set()  # superseded renewals, which revoke a late answer
+        self._saving: set[asyncio.Task[Any]] = set()  # tokens that could not be stored at once
 
     async def __aenter__(self) -> Self:
         """Return the source itself: nothing is opened before it is needed."""
@@ -139,7 +140,7 @@ class TokenSource:
         session = StoredSession(tokens, login_id=secrets.token_hex(8))
         self._held.publish(session, asked_at)
         self._announced = False
-        self._not_before = float("-inf")
+        self._held.not_before = float("-inf")
         if self._held.lease is not None:
             self._supersede(self._held.lease)
         if not await self._persistence.overwrite(session):
@@ -172,14 +173,14 @@ class TokenSource:
     async def aclose(self) -> None:
         """Let a refresh under way come in, for a few seconds, and stop all else. The source can be used again."""
         flight = self._own_flight()
-        pending: set[asyncio.Task[object]] = {*self._events.running, *([flight.task] if flight else [])}
-        if pending:
-            await asyncio.wait(pending, timeout=CLOSE_GRACE_S)
-        loop = asyncio.get_running_loop()
-        rest = {task for task in {*pending, *self._tasks} if task.get_loop() is loop and not task.done()}
+        wanted = self._leaving | self._events.running | ({flight.task} if flight else set())
+        if ours := _of_this_loop(wanted):
+            await asyncio.wait(ours, timeout=CLOSE_GRACE_S)
+        rest = _of_this_loop(wanted | self._saving)
         for task in rest:
             task.cancel()
         await asyncio.gather(*rest, return_exceptions=True)
+        await self._persistence.settle(self._held)
 
     def _own_flight(self) -> Flight | None:
         """Return the refresh under way, unless it belongs to an event loop that is gone."""
@@ -189,9 +190,6 @@ class TokenSource:
 
     async def _renewed(self, rejected: str | None) -> Lease:
         if (flight := self._own_flight()) is None:
-            left = self._not_before - self._clock()
-            if left > 0:
-                raise RefreshUnavailable(f"refresh: the auth service asks to wait {left:.0f} s more", left)
             flight = self._take_off(in_background=False)
         else:
             self.stats.coalesced += 1
@@ -200,7 +198,7 @@ class TokenSource:
         return await flight.wait()
 
     def _renew_in_background(self, now: float) -> None:
-        if self._own_flight() is None and now >= max(self._background_not_before, self._not_before):
+        if self._own_flight() is None and now >= max(self._background_not_before, self._held.not_before):
             self.stats.background += 1
             self._take_off(in_background=True)
 
@@ -211,20 +209,18 @@ class TokenSource:
 
     def _landed(self, flight: Flight) -> None:
         outcome = _outcome(flight.task)
-        if self._flight is flight:
-            self._flight = None
-        elif outcome is None:  # superseded: those who waited know already
+        if self._flight is not flight:  # superseded: those who waited know already
             return
-        if outcome is None:
-            outcome = RefreshUnavailable("refresh: interrupted")
+        self._flight = None
         flight.resolve(outcome)
+        if isinstance(outcome, ClientError):
+            self._failed(flight, outcome)
+            return
+        self._announced = False
         if flight.renewal.refreshed is not None:
             self._refreshed(flight.renewal.refreshed)
-        elif isinstance(outcome, ClientError):
-            self._failed(flight, outcome)
 
     def _refreshed(self, tokens: Tokens) -> None:
-        self._announced = False
         self._events.fire(self._on_refresh, tokens)
         if self._persistence.seen != tokens.refresh_token:
             self._save_again(self._held.session(tokens))
@@ -236,7 +232,7 @@ class TokenSource:
                 self._announced = True
                 self._events.fire(self._on_login_required, error.twin())
         elif isinstance(error, RefreshUnavailable) and error.retry_after is not None:
-            self._not_before = now + min(error.retry_after, MAX_PAUSE_S)
+            self._held.not_before = now + min(error.retry_after, MAX_PAUSE_S)
         if flight.in_background:
             self._background_not_before = now + BACKGROUND_PAUSE_S
             _log.warning("background refresh failed, going on with the old token: %s", error)
@@ -246,30 +242,34 @@ class TokenSource:
         flight, self._flight = self._own_flight(), None
         if flight is not None:
             flight.renewal.supersede()
-            self._hold(flight.task)
+            _hold(flight.task, self._leaving)
             flight.resolve(outcome)
 
     def _save_again(self, session: StoredSession) -> None:
         def is_current() -> bool:
             return self._held.refresh_token == session.refresh_token
 
-        self._hold(asyncio.get_running_loop().create_task(self._persistence.keep_trying(session, is_current)))
-
-    def _hold(self, task: asyncio.Task[object]) -> None:
-        # The event loop itself keeps only a weak reference.
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task = asyncio.get_running_loop().create_task(self._persistence.keep_trying(session, is_current))
+        _hold(task, self._saving)
 
 
-def _outcome(task: asyncio.Task[Lease]) -> Lease | ClientError | None:
-    """Return what a renewal came to; None if it was superseded or interrupted."""
-    if task.cancelled():
-        return None
+def _hold(task: asyncio.Task[Any], where: set[asyncio.Task[Any]]) -> None:
+    where.add(task)
+    task.add_done_callback(where.discard)
+
+
+def _of_this_loop(tasks: set[asyncio.Task[Any]]) -> set[asyncio.Task[Any]]:
+    loop = asyncio.get_running_loop()
+    return {task for task in tasks if task.get_loop() is loop and not task.done()}
+
+
+def _outcome(task: asyncio.Task[Lease]) -> Lease | ClientError:
+    """Return what a renewal came to."""
+    if task.cancelled() or isinstance(task.exception(), Superseded):
+        return RefreshUnavailable("refresh: interrupted")
     error = task.exception()
     if error is None:
         return task.result()
-    if isinstance(error, Superseded):
-        return None
     if isinstance(error, ClientError):
         return error
     _log.error("a refresh failed unexpectedly", exc_info=error)

@@ -7,12 +7,11 @@ from resource_service.settings import Settings
 from resource_service.web import health, home
 from resource_service.web.bearer import Bearer
 from resource_service.web.cors import allow_origins
-from resource_service.web.errors import errors_as_json
 
 
 def create_app(settings: Settings) -> web.Application:
     """Wire one resource service. Does no I/O: keys and connections open on start-up."""
-    app = web.Application(middlewares=[errors_as_json])
+    app = web.Application()
     secret = settings.service_secret
     bearer = Bearer(
         issuer=settings.issuer,

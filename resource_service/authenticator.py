@@ -84,7 +84,8 @@ class Authenticator:
         Raises:
             TokenRefused, Unavailable: see :meth:`Verifier.verify`; also while the feed's silence closes this service.
         """
-        if self.follower is not None and self.follower.refuses:
+        follower = self.follower
+        if follower is not None and follower.refuses:
             raise RevocationsStale("the revocation feed is silent")
         return self.verifier.verify(token)
 

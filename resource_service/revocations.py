@@ -53,6 +53,7 @@ class Follower:
         self._wait_s = wait_s
         self._clock = clock
         self._answered_at: float | None = None
+        self._stale_at = float("-inf")
         self._cursor: str | None = None
         self._cursor_before: str | None = None
 
@@ -64,12 +65,12 @@ class Follower:
     @property
     def fresh(self) -> bool:
         """Whether the feed has answered recently enough."""
-        return self._answered_at is not None and self._clock() - self._answered_at <= self._stale_after_s
+        return self._clock() <= self._stale_at
 
     @property
     def refuses(self) -> bool:
         """Whether no token may be honoured now, since who was revoked meanwhile is unknown."""
-        return self._closes and not self.fresh
+        return self._closes and self._clock() > self._stale_at
 
     async def follow(self) -> None:
         """Follow until cancelled; reconnect with backoff, and go on where it stopped."""
@@ -116,5 +117,6 @@ class Follower:
         self._revoked.prune(now)
         self._cursor_before, self._cursor = self._cursor, answer.cursor
         self._answered_at = now
+        self._stale_at = now + self._stale_after_s
         if answer.revoked:
             log.info("revocations.received", sessions=len(answer.revoked))

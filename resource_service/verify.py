@@ -58,6 +58,7 @@ class Verifier:
         if cached_tokens < 1:
             raise ValueError(f"cached_tokens must be at least 1, not {cached_tokens}")
         self._policy = policy
+        self._leeway_s = policy.leeway_s
         self._revoked = revoked
         self._limit = cached_tokens
         self._clock = clock
@@ -89,7 +90,7 @@ class Verifier:
             claims = self._verify_signature(token)
             self._check_rules(claims)
             self._remember(token, claims)
-        elif claims.exp <= self._clock() - self._policy.leeway_s:
+        elif claims.exp <= self._clock() - self._leeway_s:
             del self._verified[token]
             raise TokenRefused("expired", "expired since it was verified")
         else:
@@ -120,7 +121,7 @@ class Verifier:
             raise TokenRefused("invalid", "claims are not a JSON object") from None
 
     def _check_rules(self, claims: Claims) -> None:
-        now, leeway = self._clock(), self._policy.leeway_s
+        now, leeway = self._clock(), self._leeway_s
         if claims.iss != self._policy.issuer:
             raise TokenRefused("invalid", "another issuer")
         if self._policy.audience not in claims.aud:

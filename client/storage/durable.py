@@ -2,26 +2,27 @@
 
 import contextlib
 import os
-import tempfile
 from pathlib import Path
 
 
 def replace(path: Path, data: bytes) -> None:
-    """Write *data* (mode 0600) over *path*. On return it is on disk.
+    """Write *data* (mode 0600) over *path*. On return it is on disk. One caller at a time.
 
     Raises:
         OSError: *path* is as it was.
     """
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)  # mode 0600
+    # One fixed name: what a writer that was killed left behind holds tokens, and goes with the next write.
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.unlink(missing_ok=True)
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(name, path)  # noqa: PTH105 - beside mkstemp's text, and patched by the crash tests
+        temporary.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
-            os.unlink(name)  # noqa: PTH108 - as above
+            temporary.unlink()
         raise
     _sync_folder(path.parent)
 

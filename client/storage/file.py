@@ -1,11 +1,12 @@
 """Sessions in a file, shared by all processes of a user."""
 
 import logging
+import os
 import stat
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import platformdirs
 from filelock import FileLock
@@ -105,13 +106,17 @@ class FileStorage:
             _log.error("%s is not a token file (%s): it is now %s; log in again", self.path, reason, aside)
             return document.Document()
 
+    def _close_to_others(self, file: IO[bytes]) -> None:
+        if os.name == "posix" and stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
+            os.fchmod(file.fileno(), 0o600)
+            _log.warning("%s could be read by others: its mode is 0600 now", self.path)
+
     def _parse(self) -> document.Document:
         try:
             with self.path.open("rb") as file:
-                if stat.S_IMODE(Path(file.name).stat().st_mode) & 0o077:
-                    self.path.chmod(0o600)
-                    _log.warning("%s could be read by others: its mode is 0600 now", self.path)
-                return document.read(file.read(document.MAX_BYTES))
+                found = document.read(file.read(document.MAX_BYTES))
+                self._close_to_others(file)
+                return found
         except FileNotFoundError:
             return document.Document()
         except document.NewerDocument as reason:

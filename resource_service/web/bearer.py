@@ -12,7 +12,6 @@ otherwise with ``@optional`` or ``@public``, and asks for more with ``@requires(
 """
 
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -33,6 +32,9 @@ from resource_service.web.challenge import QUOTABLE, refusal
 __all__ = ["CLAIMS", "Bearer", "optional", "public", "requires"]
 
 log = structlog.get_logger(__name__)
+
+OUTCOMES = ("accepted", "missing", "expired", "revoked", "invalid", "unavailable")
+"""What can become of a request to a route that is not public."""
 
 
 class Bearer:
@@ -83,8 +85,8 @@ class Bearer:
             cached_tokens=cached_tokens,
             clock=clock,
         )
-        self.outcomes: Counter[str] = Counter()
-        """How many requests had a token that was ``accepted``, ``missing``, ``expired``, ``revoked``, …"""
+        self.outcomes = dict.fromkeys(OUTCOMES, 0)
+        """How many requests ended how."""
 
     def mount(self, app: web.Application) -> None:
         """Guard every route of *app* and its sub-applications; start and stop with it.
@@ -97,24 +99,19 @@ class Bearer:
 
     def middleware(self) -> Middleware:
         """Make the middleware alone; :meth:`mount` also keeps the keys current."""
-        authenticate = self.authenticator.authenticate
-        outcomes = self.outcomes
+        authenticate, outcomes = self.authenticator.authenticate, self.outcomes
 
+        # The path of a good token is as short as it can be: it is all that authentication costs most requests.
         @web.middleware
         async def bearer_token(request: web.Request, handler: Handler) -> web.StreamResponse:
-            access = access_of(request)
-            if access == "public":
-                return await handler(request)
             try:
-                token = _token(request)
-                if token is None:
-                    raise CredentialsMissing
-                request[CLAIMS] = authenticate(token)
-            except UnknownKey:
-                request[CLAIMS] = await self._with_newer_keys(request)
+                claims = authenticate(_token(request))
             except ResourceError as error:
-                if access == "required" or not isinstance(error, CredentialsMissing):
-                    raise self._refuse(error) from None
+                anonymous_or_known = await self._look_again(request, error)
+                if anonymous_or_known is None:
+                    return await handler(request)
+                claims = anonymous_or_known
+            request[CLAIMS] = claims
             outcomes["accepted"] += 1
             return await handler(request)
 
@@ -124,34 +121,50 @@ class Bearer:
         async with self.authenticator.running():
             yield
 
-    async def _with_newer_keys(self, request: web.Request) -> Claims:
+    async def _look_again(self, request: web.Request, error: ResourceError) -> Claims | None:
+        """Decide what becomes of a request without good credentials: None lets it through as nobody's.
+
+        Raises:
+            web.HTTPException: the refusal.
+        """
+        access = access_of(request)
+        if access == "public" or (access == "optional" and isinstance(error, CredentialsMissing)):
+            return None
         try:
-            return await self.authenticator.authenticate_with_newer_keys(_token(request) or "")
-        except ResourceError as error:
-            raise self._refuse(error) from None
-
-    def _refuse(self, error: ResourceError) -> web.HTTPException:
-        if isinstance(error, TokenRefused):
-            outcome: str = error.reason
-            log.debug("token.refused", reason=error.reason, detail=str(error))
-        else:
-            outcome = "missing" if isinstance(error, CredentialsMissing) else "unavailable"
-        self.outcomes[outcome] += 1
-        return refusal(error, self.realm)
+            if isinstance(error, UnknownKey):
+                return await self.authenticator.authenticate_with_newer_keys(_token(request))
+            raise error
+        except ResourceError as verdict:
+            self.outcomes[_outcome(verdict)] += 1
+            log.debug("request.refused", outcome=_outcome(verdict), detail=str(verdict))
+            raise refusal(verdict, self.realm) from None
 
 
-def _token(request: web.Request) -> str | None:
-    """Read the token of *request*: None without one, or with other credentials than a bearer's.
+def _token(request: web.Request) -> str:
+    """Read the token of *request*.
 
     Only the header counts: RFC 6750 §2.3 warns of query parameters, and OAuth 2.1 drops them and body parameters.
+
+    Raises:
+        CredentialsMissing: there is none, or credentials of another scheme.
+        TokenRefused: there are several.
     """
     values = request.headers.getall(hdrs.AUTHORIZATION, ())
-    if not values:
-        return None
-    if len(values) > 1:
-        raise TokenRefused("invalid", "several Authorization headers")
-    scheme, _, token = values[0].partition(" ")
-    return token.lstrip(" ") if scheme.lower() == "bearer" else None
+    if len(values) != 1:
+        if values:
+            # Another reader of this request might pick another one.
+            raise TokenRefused("invalid", "several Authorization headers")
+        raise CredentialsMissing
+    value = values[0]
+    if value[:7].lower() != "bearer " and value.lower() != "bearer":
+        raise CredentialsMissing
+    return value[7:].lstrip(" ")
+
+
+def _outcome(error: ResourceError) -> str:
+    if isinstance(error, TokenRefused):
+        return error.reason
+    return "missing" if isinstance(error, CredentialsMissing) else "unavailable"
 
 
 def _key_source(keys: str | Path | None, jwks_url: str | None) -> KeyFile | JwksUrl:

@@ -1,14 +1,10 @@
-"""The one place where an exception becomes an answer."""
+"""The one shape of every error answer."""
 
 from http import HTTPStatus
 
-import structlog
 from aiohttp import hdrs, web
-from aiohttp.typedefs import Handler
 
 from resource_service.web.challenge import error_body
-
-log = structlog.get_logger(__name__)
 
 JSON = "application/json"
 
@@ -24,18 +20,6 @@ CODES = {
     503: "unavailable",
 }
 """Error codes by status; the phrase of the status describes them, since other texts may quote the request."""
-
-
-@web.middleware
-async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give every error the one shape; what nobody expected is a bare 500 outside and a trace in the log."""
-    try:
-        return await handler(request)
-    except web.HTTPException as error:
-        raise as_json(error) from None
-    except Exception:
-        log.exception("request.failed", method=request.method, route=_route(request))
-        return error_answer(500)
 
 
 def as_json(error: web.HTTPException) -> web.HTTPException:
@@ -54,8 +38,3 @@ def error_answer(status: int) -> web.Response:
 def _body(status: int) -> str:
     code = CODES.get(status, "invalid_request" if status < 500 else "server_error")
     return error_body(code, HTTPStatus(status).phrase)
-
-
-def _route(request: web.Request) -> str:
-    resource = request.match_info.route.resource
-    return resource.canonical if resource is not None else "unknown"

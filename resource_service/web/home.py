@@ -4,6 +4,7 @@ import hashlib
 
 from aiohttp import web
 
+from resource_service.claims import Claims
 from resource_service.web.bearer import CLAIMS, public, requires
 
 MIB = 1024 * 1024
@@ -19,7 +20,11 @@ async def index(_request: web.Request) -> web.Response:
 
 async def home(request: web.Request) -> web.Response:
     """Say who calls."""
-    claims = request[CLAIMS]
+    return greet(request[CLAIMS])
+
+
+def greet(claims: Claims) -> web.Response:
+    """Make the answer of ``GET /home``."""
     data = {
         "username": claims.username,
         "email": claims.email,

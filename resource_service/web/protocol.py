@@ -1,9 +1,11 @@
-"""HTTP as this service speaks it where aiohttp answers by itself, before any middleware.
+"""The one place where an exception becomes an answer.
 
-aiohttp answers a request that it cannot parse with text that quotes the offending bytes, and logs them too: they may be
-an Authorization header.
+It is the connection's handler and not a middleware, for two reasons. aiohttp answers by itself a request that it cannot
+parse, or whose ``Expect`` it does not know, with text that quotes the request, and logs it: that may be an
+Authorization header. And it costs a good request nothing.
 """
 
+from collections.abc import Coroutine
 from typing import Any
 
 import structlog
@@ -28,11 +30,11 @@ class JsonRequestHandler(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002 - quotes the request: never used, only taken
     ) -> web.StreamResponse:
-        """Answer what no middleware could: unparsable requests, and failures while an answer is being sent."""
+        """Answer an unparsable request, or a failure that nobody expected: the trace is for the log alone."""
         if status < 500:
             log.info("request.unparsable", status=status, problem=type(exc).__name__)
         else:
-            log.error("request.failed", status=status, exc_info=exc)
+            log.error("request.failed", method=request.method, status=status, exc_info=exc)
         if request.writer.output_size > 0:
             raise ConnectionError("an answer is under way already")
         answer = error_answer(status)
@@ -43,13 +45,13 @@ class JsonRequestHandler(web.RequestHandler):
         """Log what broke a connection."""
         log.error("connection.failed", exc_info=kwargs.get("exc_info"))
 
-    async def finish_response(
+    def finish_response(
         self, request: BaseRequest, resp: web.StreamResponse, start_time: float | None
-    ) -> tuple[web.StreamResponse, bool]:
-        """Give the one shape to errors that aiohttp raises outside the middlewares, as for ``Expect``."""
+    ) -> Coroutine[Any, Any, tuple[web.StreamResponse, bool]]:
+        """Give the one shape to every error that was raised as an answer."""
         if isinstance(resp, web.HTTPException):
             resp = as_json(resp)
-        return await super().finish_response(request, resp, start_time)
+        return super().finish_response(request, resp, start_time)
 
 
 class JsonServer(web.Server):

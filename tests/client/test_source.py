@@ -20,14 +20,14 @@ def step(coroutine: object) -> object:
 
 async def test_a_good_token_is_returned_without_a_suspension_point(source: TokenSource) -> None:
     """A usable token costs no trip through the event loop."""
-    assert step(source.token()) == "at-1"
+    assert "at-1" == step(source.token())
 
 
 async def test_a_late_401_gets_the_new_token_without_a_suspension_point(source: TokenSource) -> None:
     """A rejection of a token that has been replaced refreshes nothing."""
     await source.token(rejected="at-1")
 
-    assert (step(source.token(rejected="at-1")), source.stats.refreshes, source.stats.late_401s) == ("at-2", 1, 1)
+    assert ("at-2", 1, 1) == (step(source.token(rejected="at-1")), source.stats.refreshes, source.stats.late_401s)
 
 
 async def test_callers_share_one_refresh(source: TokenSource, pair: Control) -> None:
@@ -35,15 +35,15 @@ async def test_callers_share_one_refresh(source: TokenSource, pair: Control) -> 
     tokens = await asyncio.gather(*(source.token(rejected="at-1") for _ in range(500)))
 
     assert {"at-2"} == set(tokens)
-    assert await pair.counts("refresh_calls", "reuses") == {"refresh_calls": 1, "reuses": 0}
-    assert source.stats.coalesced == 499
+    assert {"refresh_calls": 1, "reuses": 0} == await pair.counts("refresh_calls", "reuses")
+    assert 499 == source.stats.coalesced
 
 
 async def test_an_expired_token_is_renewed_before_it_is_used(source: TokenSource, clock: FakeClock) -> None:
     """Past its life by the monotonic clock a token is not handed out."""
     clock.advance(3600)
 
-    assert await source.token() == "at-2"
+    assert "at-2" == await source.token()
 
 
 async def test_in_the_last_tenth_one_background_refresh_runs(make_source: MakeSource, pair: Control) -> None:
@@ -54,17 +54,17 @@ async def test_in_the_last_tenth_one_background_refresh_runs(make_source: MakeSo
     await source.login("zs", PASSWORD)
     clock.advance(3600 - 59)
 
-    assert [step(source.token()) for _ in range(100)] == ["at-1"] * 100
+    assert ["at-1"] * 100 == [step(source.token()) for _ in range(100)]
     await refreshed.wait()
-    assert (step(source.token()), source.stats.background) == ("at-2", 1)
-    assert await pair.counts("refresh_calls") == {"refresh_calls": 1}
+    assert ("at-2", 1) == (step(source.token()), source.stats.background)
+    assert {"refresh_calls": 1} == await pair.counts("refresh_calls")
 
 
 async def test_before_the_last_minute_of_an_hour_nothing_is_renewed(source: TokenSource, clock: FakeClock) -> None:
     """The background window is a tenth of the life, and a minute at most."""
     clock.advance(3600 - 61)
 
-    assert (step(source.token()), source.stats.background) == ("at-1", 0)
+    assert ("at-1", 0) == (step(source.token()), source.stats.background)
 
 
 async def test_a_cancelled_starter_takes_nobody_along(source: TokenSource, pair: Control) -> None:
@@ -77,7 +77,7 @@ async def test_a_cancelled_starter_takes_nobody_along(source: TokenSource, pair:
     starter.cancel()
     await pair.release()
 
-    assert await asyncio.gather(*others) == ["at-2"] * 10
+    assert ["at-2"] * 10 == await asyncio.gather(*others)
     assert starter.cancelled()
 
 
@@ -92,8 +92,8 @@ async def test_a_cancelled_crowd_leaves_the_refresh_alone(source: TokenSource, p
     await asyncio.wait(crowd)
     await pair.release()
 
-    assert await source.token(rejected="at-1") == "at-2"
-    assert await pair.counts("refresh_calls") == {"refresh_calls": 1}
+    assert "at-2" == await source.token(rejected="at-1")
+    assert {"refresh_calls": 1} == await pair.counts("refresh_calls")
 
 
 async def test_without_a_session_a_login_is_required(make_source: MakeSource) -> None:
@@ -101,7 +101,7 @@ async def test_without_a_session_a_login_is_required(make_source: MakeSource) ->
     with pytest.raises(LoginRequired) as error:
         await make_source().token()
 
-    assert error.value.reason == "no_session"
+    assert "no_session" == error.value.reason
 
 
 async def test_logout_ends_the_session_here_and_there(source: TokenSource, pair: Control) -> None:
@@ -110,4 +110,4 @@ async def test_logout_ends_the_session_here_and_there(source: TokenSource, pair:
 
     with pytest.raises(LoginRequired, match="logged_out"):
         await source.token()
-    assert await pair.counts("live_sessions") == {"live_sessions": 0}
+    assert {"live_sessions": 0} == await pair.counts("live_sessions")

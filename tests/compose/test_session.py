@@ -64,6 +64,18 @@ def test_session_survives_a_restart(stack: Stack, client: Client) -> None:
     assert renewed < status(client)["refreshes"]
 
 
+def test_keys_rotate_under_way(stack: Stack, client: Client) -> None:
+    """The operator rotates all keys while the services run: sessions go on, and whoever logs in is known at once."""
+    before = json.loads(client("get", f"{stack.resource_url}/home"))["data"]
+    stack.compose("run", "--rm", "-T", "keys", "keys", "rotate")
+    after = json.loads(client("get", f"{stack.resource_url}/home"))["data"]
+    client("login", "--user", USERNAME, stdin=f"{PASSWORD}\n")
+    new = json.loads(client("get", f"{stack.resource_url}/home"))["data"]
+
+    assert before["sid"] == after["sid"]
+    assert before["sub"] == new["sub"]
+
+
 async def test_logout_reaches_the_resource_service(stack: Stack) -> None:
     """The resource service hears of a logout, and refuses an access token that has not expired."""
     account = {"username": USERNAME, "password": PASSWORD}

@@ -1,5 +1,6 @@
 """A fake resource service: believes the fake auth service, counts, and misbehaves on request."""
 
+import asyncio
 import hashlib
 
 from aiohttp import web
@@ -14,6 +15,7 @@ class ApiFake:
 
     Attributes:
         refuse: answers 401 to that many signed requests, whatever their token.
+        expire_every: lets all access tokens expire after each so many successful answers; 0: never.
         refusal_bytes: length of the body of a 401.
         seen: the Authorization header of each request, None where there was none, in order.
     """
@@ -22,9 +24,14 @@ class ApiFake:
         self.families = families
         self.refuse = 0
         self.refusal_bytes = 0
+        self.expire_every = 0
+        self.successes = 0
+        self.expiries = 0
         self.requests = 0
         self.refusals = 0
         self.seen: list[str | None] = []
+        self.arrived = asyncio.Event()
+        self.released = asyncio.Event()
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes of the service."""
@@ -32,18 +39,20 @@ class ApiFake:
             web.get("/public", self._public),
             web.get("/things", self._things),
             web.post("/echo", self._echo),
-            web.put("/early-refusal", self._early_refusal),
+            web.put("/early-refusal", self._early_refusal, expect_handler=self._before_continue),
             web.get("/forbidden", self._forbidden),
             web.get("/step-up", self._step_up),
             web.get("/basic", self._basic),
             web.route("*", "/redirect", self._redirect),
+            web.get("/open-redirect", self._open_redirect),
+            web.get("/slow", self._slow),
             web.get("/stream", self._stream),
             web.get("/socket", self._socket),
         ]
 
     def state(self) -> dict[str, object]:
         """Return what the scenarios assert about."""
-        return {"api_requests": self.requests, "api_401s": self.refusals, "seen": self.seen}
+        return {"api_requests": self.requests, "api_401s": self.refusals, "expiries": self.expiries, "seen": self.seen}
 
     def _refusal(self, request: web.Request) -> web.Response | None:
         self.requests += 1
@@ -51,10 +60,17 @@ class ApiFake:
         self.seen.append(header)
         token = (header or "").removeprefix("Bearer ")
         if token in self.families.live and self.refuse <= 0:
+            self._succeeded()
             return None
         self.refuse -= 1
         self.refusals += 1
         return web.Response(status=401, headers={"WWW-Authenticate": CHALLENGE}, body=b"x" * self.refusal_bytes)
+
+    def _succeeded(self) -> None:
+        self.successes += 1
+        if self.expire_every and self.successes % self.expire_every == 0:
+            self.expiries += 1
+            self.families.live.clear()
 
     async def _public(self, request: web.Request) -> web.Response:
         self.requests += 1
@@ -76,6 +92,14 @@ class ApiFake:
         body = await request.read()
         return web.json_response({"bytes": len(body), "sha256": hashlib.sha256(body).hexdigest()})
 
+    async def _before_continue(self, request: web.Request) -> web.StreamResponse | None:
+        """Refuse who asks with "Expect: 100-continue" before the body is sent."""
+        if (refusal := self._refusal(request)) is not None:
+            return refusal
+        assert request.transport is not None
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        return None
+
     async def _forbidden(self, request: web.Request) -> web.Response:
         return self._refusal(request) or web.Response(
             status=403, headers={"WWW-Authenticate": 'Bearer error="insufficient_scope", scope="admin"'}
@@ -95,6 +119,17 @@ class ApiFake:
         refusal = self._refusal(request)
         status = int(request.query.get("status", "307"))
         return refusal or web.Response(status=status, headers={"Location": request.query["to"]})
+
+    async def _open_redirect(self, request: web.Request) -> web.Response:
+        self.seen.append(request.headers.get("Authorization"))
+        return web.Response(status=307, headers={"Location": request.query["to"]})
+
+    async def _slow(self, request: web.Request) -> web.Response:
+        """Judge the token now, answer when the control API says so."""
+        answer = self._refusal(request) or web.json_response({})
+        self.arrived.set()
+        await self.released.wait()
+        return answer
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         if (refusal := self._refusal(request)) is not None:

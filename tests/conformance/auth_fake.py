@@ -22,6 +22,7 @@ class AuthFake:
         self.faults: dict[str, deque[Fault]] = {"login": deque(), "refresh": deque(), "logout": deque()}
         self.calls: dict[str, int] = {"login": 0, "refresh": 0, "logout": 0}
         self.keys: list[str | None] = []
+        self.refreshed_at: list[float] = []
         self.hanging = 0
         self.arrived = asyncio.Condition()
         self.released = asyncio.Event()
@@ -48,6 +49,7 @@ class AuthFake:
             "live_sessions": len({id(f) for f in families.of_refresh.values() if f.ended is None}),
             "keys": self.keys,
             "hanging": self.hanging,
+            "refreshed_at": self.refreshed_at,
         }
 
     async def wait_for_hanging(self, count: int) -> None:
@@ -60,6 +62,8 @@ class AuthFake:
     ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def handler(request: web.Request) -> web.StreamResponse:
             self.calls[call] += 1
+            if call == "refresh":
+                self.refreshed_at.append(asyncio.get_running_loop().time())
             fault = self.faults[call].popleft() if self.faults[call] else None
             if fault is not None and (early := await self._before(fault, request)) is not None:
                 return early

@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 from aiohttp import web
@@ -28,13 +29,16 @@ class Pair:
             web.post("/control/set", self._set),
             web.post("/control/expire", self._expire),
             web.post("/control/end-sessions", self._end_sessions),
+            web.post("/control/theft", self._theft),
+            web.post("/control/wait-for-slow", self._wait_for_slow),
             web.post("/control/fault/{call}", self._fault),
+            web.post("/control/clear-faults", self._clear_faults),
             web.post("/control/wait-for-hanging/{count}", self._wait_for_hanging),
             web.post("/control/release", self._release),
         ]
 
     async def _state(self, _: web.Request) -> web.Response:
-        foreign = {"foreign_seen": self.foreign.seen}
+        foreign = {"foreign_seen": self.foreign.seen, "foreign_requests": len(self.foreign.seen)}
         return web.json_response(self.auth.state() | self.api.state() | foreign)
 
     async def _set(self, request: web.Request) -> web.Response:
@@ -53,8 +57,24 @@ class Pair:
             self.auth.families.end(family, reason)
         return web.json_response({})
 
+    async def _theft(self, _: web.Request) -> web.Response:
+        """Let a thief use a copy of every live refresh token."""
+        for family in {id(f): f for f in self.auth.families.of_refresh.values()}.values():
+            if family.ended is None:
+                self.auth.families.exchange(family.current, "thief")
+        return web.json_response({})
+
+    async def _wait_for_slow(self, _: web.Request) -> web.Response:
+        await self.api.arrived.wait()
+        return web.json_response({})
+
     async def _fault(self, request: web.Request) -> web.Response:
         self.auth.faults[request.match_info["call"]].append(Fault.from_json(await request.json()))
+        return web.json_response({})
+
+    async def _clear_faults(self, _: web.Request) -> web.Response:
+        for queue in self.auth.faults.values():
+            queue.clear()
         return web.json_response({})
 
     async def _wait_for_hanging(self, request: web.Request) -> web.Response:
@@ -63,6 +83,7 @@ class Pair:
 
     async def _release(self, _: web.Request) -> web.Response:
         self.auth.released.set()
+        self.api.released.set()
         return web.json_response({})
 
 
@@ -75,13 +96,13 @@ class Control:
     foreign_url: str
     http: aiohttp.ClientSession
 
-    async def state(self) -> dict[str, object]:
+    async def state(self) -> dict[str, Any]:
         """Return the counters of both fakes."""
         async with self.http.get(f"{self.auth_url}/control/state") as response:
-            state: dict[str, object] = await response.json()
+            state: dict[str, Any] = await response.json()
             return state
 
-    async def counts(self, *names: str) -> dict[str, object]:
+    async def counts(self, *names: str) -> dict[str, Any]:
         """Return the counters named."""
         state = await self.state()
         return {name: state[name] for name in names}
@@ -98,10 +119,22 @@ class Control:
         """End every session at the auth service."""
         await self._post("end-sessions", {"reason": reason})
 
+    async def theft(self) -> None:
+        """Let a thief use a copy of every live refresh token."""
+        await self._post("theft")
+
+    async def wait_for_slow(self) -> None:
+        """Return when a request for /slow has been judged."""
+        await self._post("wait-for-slow")
+
     async def fault(self, call: str, *faults: Fault) -> None:
         """Queue faults for the next calls of ``login``, ``refresh`` or ``logout``."""
         for fault in faults:
             await self._post(f"fault/{call}", fault.to_json())
+
+    async def clear_faults(self) -> None:
+        """Let every call from now on go well."""
+        await self._post("clear-faults")
 
     async def wait_for_hanging(self, count: int = 1) -> None:
         """Return when *count* calls hang, or have hung."""
@@ -113,7 +146,7 @@ class Control:
 
     async def _post(self, path: str, body: object = None) -> None:
         async with self.http.post(f"{self.auth_url}/control/{path}", data=json.dumps(body)) as response:
-            assert response.status == 200, await response.text()
+            assert 200 == response.status, await response.text()
 
 
 @asynccontextmanager
@@ -133,8 +166,10 @@ async def running_pair(host: str = "127.0.0.1") -> AsyncIterator[Control]:
             await web.TCPSite(runner, host, 0, backlog=16384).start()
             urls.append(f"http://{host}:{runner.addresses[0][1]}")
         async with aiohttp.ClientSession() as http:
-            yield Control(*urls, http)
+            auth_url, api_url, foreign_url = urls
+            yield Control(auth_url, api_url, foreign_url, http)
     finally:
         pair.auth.released.set()
+        pair.api.released.set()
         for runner in runners:
             await runner.cleanup()

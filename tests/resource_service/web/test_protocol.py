@@ -8,7 +8,6 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
-from resource_service.web.errors import errors_as_json
 from tests.resource_service.issuer import Key
 from tests.resource_service.services import bearer, raw_answer, resource_service, serving
 
@@ -67,7 +66,7 @@ async def test_an_unparsable_request_is_answered_without_its_bytes(
 
 
 async def test_a_redirect_is_no_error() -> None:
-    """The middleware leaves everything below 400 alone."""
+    """Everything below 400 stays as it is."""
 
     async def moved(_request: web.Request) -> web.Response:
         raise web.HTTPFound("/there")
@@ -111,6 +110,6 @@ async def test_no_token_is_ever_logged(
 
 
 def _application(handler: Callable[..., object]) -> web.Application:
-    app = web.Application(middlewares=[errors_as_json])
+    app = web.Application()
     app.router.add_get("/", handler)  # type: ignore[arg-type]  # handlers that only raise
     return app
