@@ -10,7 +10,9 @@ from auth_service.rotation import Policy
 from auth_service.store import Store
 from auth_service.store.sql import open_store
 from tests.auth_service.running import START_MS
-from tests.auth_service.store.conftest import DAY, HASH
+from tests.auth_service.store.conftest import DAY, EVERY_DATABASE, HASH
+
+pytestmark = EVERY_DATABASE
 
 POLICY = Policy(refresh_ttl=7 * DAY, grace=10_000)
 OTHER = User("u-2", "mk", "mk@example.org", "read")
