@@ -58,7 +58,7 @@ class AuthProcess:
 
     def __init__(self, name: str, folder: Path, env: Mapping[str, str]) -> None:
         self.name, self.port, self.log = name, 0, folder / f"{name}.log"
-        self._env = env
+        self.environment = dict(env)
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -86,7 +86,7 @@ class AuthProcess:
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "auth_service", "serve"),
-                env=self._env,
+                env=self.environment,
                 cwd=REPOSITORY,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
