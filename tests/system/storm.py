@@ -39,8 +39,8 @@ class Plan:
     seconds: float
     sessions: int = 200
     token_sources: int = 10
-    strikes: int = 8
-    pause_s: float = 1.0
+    strikes: int = 6
+    pause_s: float = 2.0
     calm_s: float = 1.2
     loses_writes: bool = False
 
