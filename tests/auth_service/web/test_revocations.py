@@ -44,7 +44,7 @@ async def test_the_feed_begins_with_all_that_matters(auth: Auth) -> None:
     page = await feed(auth)
 
     assert [{"sid": sid, "revoked_at": START_MS // 1000, "reason": "logout"}] == page["revoked"]
-    assert {"cursor", "revoked"} == page.keys()
+    assert {"cursor", "revoked", "access_ttl_s"} == page.keys()
 
 
 async def test_a_reuse_is_in_the_feed(auth: Auth) -> None:
