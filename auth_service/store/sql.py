@@ -65,6 +65,7 @@ class SqlUsers:
         row = {**names, "password_hash": password_hash, "created_at": now}
 
         def add(connection: Connection) -> bool:
+            # To look first would not do: another process may take the name in between.
             try:
                 with connection.begin_nested():
                     connection.execute(insert(users), row)
