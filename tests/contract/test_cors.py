@@ -1,7 +1,7 @@
 """Cross-origin calls: exact origins only, with credentials, in both services alike."""
 
 import pytest
-from aiohttp.test_utils import TestClient
+from aiohttp import ClientSession
 
 from auth_service.errors import StartupError
 from auth_service.settings import load_settings as load_auth_settings
@@ -41,7 +41,9 @@ CALLS = {
 
 
 @pytest.mark.parametrize(("path", "call"), CALLS.items())
-async def test_a_configured_origin_may_call(auth: Auth, resource: TestClient, path: str, call: tuple[str, str]) -> None:
+async def test_a_configured_origin_may_call(
+    auth: Auth, resource: ClientSession, path: str, call: tuple[str, str]
+) -> None:
     """The preflight names the exact origin, never *, and allows credentials, the method and the headers."""
     method, headers = call
     client = resource if path == "/home" else auth.client
@@ -57,7 +59,7 @@ async def test_a_configured_origin_may_call(auth: Auth, resource: TestClient, pa
 @pytest.mark.parametrize("origin", OTHERS)
 @pytest.mark.parametrize(("path", "call"), CALLS.items())
 async def test_no_other_origin_may_call(
-    auth: Auth, resource: TestClient, path: str, call: tuple[str, str], origin: str
+    auth: Auth, resource: ClientSession, path: str, call: tuple[str, str], origin: str
 ) -> None:
     """The preflight of any other origin is refused, and its calls are answered without leave to read them."""
     method, headers = call
@@ -69,7 +71,7 @@ async def test_no_other_origin_may_call(
     assert not {ALLOW_ORIGIN, ALLOW_CREDENTIALS} & (refused.headers.keys() | answered.headers.keys())
 
 
-async def test_a_configured_origin_may_read_errors(auth: Auth, resource: TestClient) -> None:
+async def test_a_configured_origin_may_read_errors(auth: Auth, resource: ClientSession) -> None:
     """Errors carry the leave to read them as well: a page must see why it was refused, and when to come back."""
     refused = await auth.post("/refresh", {"refresh_token": "x"}, headers={"Origin": ORIGIN})
     unauthorized = await resource.get("/home", headers={"Origin": ORIGIN})

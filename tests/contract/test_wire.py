@@ -5,10 +5,13 @@ from base64 import urlsafe_b64decode
 from typing import Any
 
 import pytest
+from aiohttp import ClientSession
 from aiohttp.test_utils import TestClient
 
 from auth_service.keys import read_key_file
 from tests.auth_service.running import PASSWORD, Auth
+
+Service = TestClient | ClientSession
 
 
 def part(token: str, index: int) -> dict[str, Any]:
@@ -65,7 +68,7 @@ async def test_the_session_stays_the_same(auth: Auth) -> None:
     assert before["jti"] != after["jti"]
 
 
-async def test_what_one_service_mints_the_other_verifies(auth: Auth, resource: TestClient) -> None:
+async def test_what_one_service_mints_the_other_verifies(auth: Auth, resource: ClientSession) -> None:
     """The resource service answers /home from the claims of a token of the auth service."""
     token = (await auth.log_in())["access_token"]
     response = await resource.get("/home", headers={"Authorization": f"Bearer {token}"})
@@ -76,7 +79,7 @@ async def test_what_one_service_mints_the_other_verifies(auth: Auth, resource: T
     assert {name: claims[name] for name in ("username", "email", "sub", "sid", "scope", "iat", "exp")} == body["data"]
 
 
-async def test_a_refresh_token_opens_no_resource(auth: Auth, resource: TestClient) -> None:
+async def test_a_refresh_token_opens_no_resource(auth: Auth, resource: ClientSession) -> None:
     """A refresh token used as an access token is invalid_token."""
     token = (await auth.log_in())["refresh_token"]
     response = await resource.get("/home", headers={"Authorization": f"Bearer {token}"})
@@ -87,7 +90,7 @@ async def test_a_refresh_token_opens_no_resource(auth: Auth, resource: TestClien
 
 
 @pytest.fixture(params=["auth", "resource"])
-def service(request: pytest.FixtureRequest, auth: Auth, resource: TestClient) -> TestClient:
+def service(request: pytest.FixtureRequest, auth: Auth, resource: ClientSession) -> Service:
     """Each of the two services."""
     return auth.client if request.param == "auth" else resource
 
@@ -97,7 +100,7 @@ def service(request: pytest.FixtureRequest, auth: Auth, resource: TestClient) ->
     [("GET", "/nowhere", 404, "not_found"), ("PUT", "/health/live", 405, "method_not_allowed")],
 )
 async def test_both_services_have_one_error_shape(
-    service: TestClient, method: str, path: str, status: int, code: str
+    service: Service, method: str, path: str, status: int, code: str
 ) -> None:
     """Errors that no handler made have the same codes and the same two members in both services."""
     response = await service.request(method, path)
@@ -108,7 +111,7 @@ async def test_both_services_have_one_error_shape(
     assert isinstance(body["error_description"], str)
 
 
-async def test_a_405_names_the_methods_in_both_services(service: TestClient) -> None:
+async def test_a_405_names_the_methods_in_both_services(service: Service) -> None:
     """RFC 9110 §15.5.6: a 405 carries Allow."""
     response = await service.put("/health/live")
 
@@ -133,14 +136,14 @@ async def test_the_members_of_a_refusal(
     assert (status, error, members) == (response.status, answer["error"], list(answer))
 
 
-async def test_the_body_of_liveness(service: TestClient) -> None:
+async def test_the_body_of_liveness(service: Service) -> None:
     """Both services say live in one way."""
     response = await service.get("/health/live")
 
     assert (200, {"status": "live"}) == (response.status, await response.json())
 
 
-async def test_the_body_of_readiness(service: TestClient) -> None:
+async def test_the_body_of_readiness(service: Service) -> None:
     """Both services say ready, and what they looked at."""
     response = await service.get("/health/ready")
     body = await response.json()
