@@ -78,6 +78,21 @@ def test_anything_older_is_reuse(generation: int, digest: str | None) -> None:
     assert (Kind.REUSE, 5 - generation) == (outcome.kind, outcome.distance)
 
 
+@pytest.mark.parametrize(
+    ("generation", "digest", "kind"),
+    [(0, None, Kind.ABANDONED), (4, "e", Kind.ABANDONED), (4, "d", Kind.RETRY), (5, "e", Kind.ROTATE)],
+)
+def test_what_looks_like_reuse_ends_nothing_once_the_asker_has_left(
+    generation: int, digest: str | None, kind: Kind
+) -> None:
+    """With any other g < G whose asker has hung up: nothing happens; in every other row it makes no difference."""
+    left_behind = Presented("s", generation, digest, is_awaited=lambda: False)
+    outcome = classify(replace(SESSION, idempotency_digest="d"), left_behind, NOW, POLICY)
+
+    assert kind is outcome.kind
+    assert Kind.ABANDONED not in GRANTED
+
+
 @pytest.mark.parametrize("generation", [0, 4, 5, 6])
 @pytest.mark.parametrize(
     ("changes", "kind"),
