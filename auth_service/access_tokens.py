@@ -12,7 +12,7 @@ from jwt.utils import base64url_encode
 from pydantic_core import to_json
 
 from auth_service.errors import InvalidToken
-from auth_service.keys import Jwk
+from auth_service.keys import Jwk, public_jwk
 from auth_service.models import User
 
 TYPE = "at+jwt"  # RFC 9068 §2.1
@@ -38,8 +38,9 @@ class AccessTokens:
     """Mints with the first key; reads what any of the keys signed."""
 
     def __init__(self, keys: Sequence[Jwk], *, issuer: str, audience: str, ttl_s: int) -> None:
-        self._keys = {key["kid"]: PyJWK(key) for key in keys}
-        self._signing = self._keys[keys[0]["kid"]]
+        # The library verifies with a private RSA key as little as OpenSSL does.
+        self._keys = {key["kid"]: PyJWK(public_jwk(key) or key) for key in keys}
+        self._signing = PyJWK(keys[0])
         header = {"typ": TYPE, "alg": self._signing.algorithm_name, "kid": keys[0]["kid"]}
         self._header = base64url_encode(to_json(header)) + b"."
         self._issuer, self._audience = issuer, audience

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from auth_service.access_tokens import AccessTokens
 from auth_service.accounts import Accounts
+from auth_service.errors import StartupError
 from auth_service.events import Events
 from auth_service.introspection import Introspection
 from auth_service.janitor import Janitor
@@ -46,7 +47,7 @@ def create_app(
         StartupError: a key file is missing or wrong.
     """
     access = WatchedKeys(settings.access_keys, lambda keys: _access_tokens(keys, settings))
-    refresh_tokens = WatchedKeys(settings.refresh_keys, _refresh_tokens)
+    refresh_tokens = WatchedKeys(settings.refresh_keys, lambda keys: _refresh_tokens(keys, settings))
     public = WatchedKeys(settings.access_keys, _public_keys)
     throttle = Throttle(settings.limits_url.get_secret_value(), settings.login_failures)
     events = Events()
@@ -84,7 +85,9 @@ def _access_tokens(keys: list[Jwk], settings: Settings) -> AccessTokens:
     return AccessTokens(keys, issuer=settings.issuer, audience=settings.audience, ttl_s=settings.access_ttl_s)
 
 
-def _refresh_tokens(keys: list[Jwk]) -> RefreshTokens:
+def _refresh_tokens(keys: list[Jwk], settings: Settings) -> RefreshTokens:
+    if any(key["kty"] != "oct" for key in keys):
+        raise StartupError(f"{settings.refresh_keys}: refresh tokens are signed by shared keys alone (alg HS256)")
     return RefreshTokens([RefreshKey(key["kid"], secret_of(key)) for key in keys])
 
 

@@ -5,6 +5,7 @@ is in flight, commit, exit 0.
 """
 
 import asyncio
+import gc
 import signal
 import socket
 import ssl
@@ -30,8 +31,9 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    except OSError as exc:
-        raise StartupError(f"cannot listen on {host}:{port}: {exc.strerror}") from None
+    except (OSError, UnicodeError) as exc:  # UnicodeError: a name that IDNA cannot encode
+        reason = exc.strerror if isinstance(exc, OSError) else "not a host name"
+        raise StartupError(f"cannot listen on {host}:{port}: {reason}") from None
 
 
 def announce(listener: socket.socket, *, tls: bool) -> None:
@@ -74,6 +76,9 @@ async def serve(app: web.Application, settings: Settings, listener: socket.socke
     runner = make_runner(app, settings)
     try:
         await runner.setup()
+        # What was made until now lives as long as the process: the collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()
         await web.SockSite(runner, listener, ssl_context=context, backlog=_BACKLOG).start()
         stopped = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -92,7 +97,7 @@ def serve_with_workers(make_app: Callable[[], web.Application], settings: Settin
         return make_runner(make_app(), settings)
 
     options: dict[str, Any] = {
-        "bind": f"fd://{listener.fileno()}",
+        "bind": f"fd://{listener.detach()}",  # gunicorn makes a socket of its own of it
         "workers": settings.workers,
         "worker_class": "aiohttp.GunicornUVLoopWebWorker",
         "graceful_timeout": settings.shutdown_s,
@@ -102,7 +107,7 @@ def serve_with_workers(make_app: Callable[[], web.Application], settings: Settin
         "loglevel": "warning",
         "certfile": settings.tls_cert and str(settings.tls_cert),
         "keyfile": settings.tls_key and str(settings.tls_key),
-        "when_ready": lambda _server: announce(listener, tls=settings.tls_cert is not None),
+        "when_ready": lambda server: announce(server.LISTENERS[0], tls=settings.tls_cert is not None),
     }
 
     class Workers(BaseApplication):  # type: ignore[misc] # gunicorn has no types

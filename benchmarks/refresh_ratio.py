@@ -70,8 +70,8 @@ def fill(database: Path, number: int) -> None:
     now = time.time_ns() // 1_000_000
     statement = """
         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :number)
-        INSERT INTO sessions (id, user_id, generation, skipped, batch, rotated_at, idempotency_digest, created_at, expires_at,
-                              user_agent, ip)
+        INSERT INTO sessions (id, user_id, generation, skipped, batch, rotated_at, idempotency_digest, created_at,
+                              expires_at, user_agent, ip)
         SELECT substr(hex(randomblob(11)), 1, 22) AS id, 'u', abs(random() % 1000), 0, 0, :now - abs(random() % :week),
                lower(hex(randomblob(32))), :now - i * 10, :now + abs(random() % :month), 'benchmark', '127.0.0.1'
         FROM n ORDER BY id"""

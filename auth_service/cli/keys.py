@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from auth_service import keys
 from auth_service.errors import StartupError
@@ -51,7 +52,7 @@ def _write_once(path: Path, create: Callable[[Path], bool]) -> None:
         written = create(path)
     except OSError as exc:
         raise StartupError(f"{path}: cannot write: {exc.strerror}") from None
-    _say(f"{path}: {'written' if written else 'exists, left alone'}")
+    typer.echo(f"{path}: {'written' if written else 'exists, left alone'}")
 
 
 @cli.command("rotate")
@@ -59,7 +60,7 @@ def rotate(directory: Directory = None, only: Only = None) -> None:
     """Put a new key first and keep the old ones: nothing issued before stops working."""
     for purpose, path in key_files(directory).items():
         if only in {None, purpose}:
-            _say(f"{path}: key {keys.rotate(path)} signs from now on")
+            typer.echo(f"{path}: key {keys.rotate(path)} signs from now on")
 
 
 @cli.command("list")
@@ -75,7 +76,9 @@ def list_(directory: Directory = None, *, as_json: Annotated[bool, typer.Option(
         return
     table = Table("file", "kid", "algorithm", "use")
     for row in rows:
-        table.add_row(row["file"], row["kid"], row["alg"], "signs and verifies" if row["signs"] else "verifies")
+        table.add_row(
+            Text(str(row["file"])), Text(row["kid"]), row["alg"], "signs and verifies" if row["signs"] else "verifies"
+        )
     Console().print(table)
 
 
@@ -85,10 +88,6 @@ def retire(kid: str, directory: Directory = None) -> None:
     for path in key_files(directory).values():
         if kid in {key["kid"] for key in keys.read_key_file(path)}:
             keys.retire(path, kid)
-            _say(f"{path}: key {kid} retired")
+            typer.echo(f"{path}: key {kid} retired")
             return
     raise StartupError(f"no key {kid}")
-
-
-def _say(line: str) -> None:
-    Console(highlight=False, soft_wrap=True).print(line, markup=False)

@@ -5,13 +5,13 @@ import json
 import sys
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
 from typing import Annotated, TypeVar
 
 import typer
 from pydantic import BaseModel, StringConstraints, TypeAdapter, ValidationError
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from auth_service.errors import StartupError
 from auth_service.models import User
@@ -50,7 +50,7 @@ def add(
     user = User(id=uuid.uuid4().hex, username=account.username, email=account.email, scope=account.scope)
     if not _with_store(lambda store: store.add_user(user, HASHER.hash(account.password), now=wall_clock())):
         raise StartupError(f"user {name} exists already")
-    _say(f"user {name} added")
+    typer.echo(f"user {name} added")
 
 
 @cli.command("list")
@@ -58,12 +58,13 @@ def list_(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
     """Show all users."""
     users = _with_store(lambda store: store.list_users())
     if as_json:
-        typer.echo(json.dumps([asdict(user) for user in users]))
+        typer.echo(json.dumps([user._asdict() for user in users]))
         return
     table = Table("name", "email", "scope", "id", "state")
     for user in users:
-        state = "enabled" if user.disabled_at is None else "[red]disabled"
-        table.add_row(user.username, user.email, user.scope, user.id, state)
+        state = Text("enabled") if user.disabled_at is None else Text("disabled", "red")
+        # Text, because a name in brackets is no markup.
+        table.add_row(Text(user.username), Text(user.email), Text(user.scope), user.id, state)
     Console().print(table)
 
 
@@ -82,6 +83,7 @@ def enable(name: str) -> None:
 @cli.command("set-password")
 def set_password(name: str) -> None:
     """Set a password and revoke all of the user's sessions, at once."""
+    name = _possible(name)
     try:
         password = TypeAdapter(NewPassword).validate_python(_read_password())
     except ValidationError as exc:
@@ -94,17 +96,26 @@ def set_password(name: str) -> None:
         )
 
     _require(_with_store(work), name)
-    _say(f"password of {name} set; all sessions revoked")
+    typer.echo(f"password of {name} set; all sessions revoked")
 
 
 def _set_disabled(name: str, *, disabled: bool) -> None:
+    name = _possible(name)
     _require(_with_store(lambda store: store.set_disabled(name, disabled=disabled, now=wall_clock())), name)
-    _say(f"user {name} {'disabled; all sessions revoked' if disabled else 'enabled'}")
+    typer.echo(f"user {name} {'disabled; all sessions revoked' if disabled else 'enabled'}")
 
 
 def _problem(name: str, exc: ValidationError) -> StartupError:
     error = exc.errors(include_input=False, include_url=False, include_context=False)[0]
     return StartupError(f"{name or error['loc'][0]}: {error['msg']}")
+
+
+def _possible(name: str) -> str:
+    """Return a name that an account may have; the database is not asked for any other."""
+    try:
+        return str(TypeAdapter(Name).validate_python(name))
+    except ValidationError:
+        raise StartupError(f"no user {name!a}") from None
 
 
 def _require(found: bool, name: str) -> None:
@@ -125,7 +136,3 @@ def _with_store(work: Callable[[Store], Awaitable[T]]) -> T:
             return await work(store)
 
     return asyncio.run(run())
-
-
-def _say(line: str) -> None:
-    Console(highlight=False, soft_wrap=True).print(line, markup=False)

@@ -14,6 +14,7 @@ from auth_service.models import User
 from auth_service.passwords import Passwords
 from auth_service.settings import Settings
 from auth_service.store.sql import open_store
+from tests.auth_service.command_line import Run, runner
 from tests.auth_service.running import FAST_HASHER, PASSWORD, START_MS, Auth, AuthServer, CountingHasher, ManualClock
 
 StartAuth = Callable[..., Awaitable[Auth]]
@@ -73,3 +74,12 @@ async def start_auth(settings: Settings, clock: ManualClock, user: User) -> Asyn
 async def auth(start_auth: StartAuth) -> Auth:
     """A running service with default settings."""
     return await start_auth()
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """Run commands on keys and a database in the test's own directory: ``run("users", "list")``."""
+    monkeypatch.setenv("AUTH_DATABASE_URL", f"sqlite:///{tmp_path / 'auth.db'}")
+    monkeypatch.setenv("AUTH_ACCESS_KEYS", str(tmp_path / "access.jwks.json"))
+    monkeypatch.setenv("AUTH_REFRESH_KEYS", str(tmp_path / "refresh.jwks.json"))
+    return runner(monkeypatch, capsys)
