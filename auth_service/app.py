@@ -2,64 +2,92 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 
 import aiohttp_cors
 from aiohttp import web
 
 from auth_service.access_tokens import AccessTokens
+from auth_service.accounts import Accounts
+from auth_service.errors import StartupError
 from auth_service.events import Events
+from auth_service.introspection import Introspection
+from auth_service.janitor import Janitor
 from auth_service.keys import Jwk, WatchedKeys, public_jwk, secret_of
 from auth_service.passwords import Passwords
 from auth_service.refresh_tokens import RefreshKey, RefreshTokens
+from auth_service.revocations import RevocationFeed
 from auth_service.rotation import Policy
 from auth_service.sessions import Clock, Lifetimes, Sessions, wall_clock
 from auth_service.settings import Settings
 from auth_service.store.sql import open_store
 from auth_service.throttle import Throttle
-from auth_service.web import health, login, logout, metadata, refresh
+from auth_service.web import health, introspection, login, logout, metadata, refresh, revocations
+from auth_service.web import sessions as own_sessions
 from auth_service.web.bodies import MAX_BODY_BYTES
 from auth_service.web.errors import errors_as_json
-from auth_service.web.keys import EVENTS, PUBLIC_KEYS, SESSIONS, SETTINGS
+from auth_service.web.keys import ACCOUNTS, EVENTS, INTROSPECTION, PUBLIC_KEYS, REVOCATIONS, SESSIONS, SETTINGS
+
+# What verifiers may add to the life of an access token, and more: entries of the feed outlive every use of it.
+_LEEWAY_MS = 60_000
 
 
-def create_app(settings: Settings, *, clock: Clock = wall_clock) -> web.Application:
+def create_app(
+    settings: Settings, *, clock: Clock = wall_clock, make_passwords: Callable[[], Passwords] = Passwords
+) -> web.Application:
     """Wire one auth service. Reads the key files; everything else opens on start-up.
+
+    Args:
+        settings: what the environment says.
+        clock: milliseconds since the epoch.
+        make_passwords: opens the pool that hashes passwords; the application closes it.
 
     Raises:
         StartupError: a key file is missing or wrong.
     """
     access = WatchedKeys(settings.access_keys, lambda keys: _access_tokens(keys, settings))
-    refresh_tokens = WatchedKeys(settings.refresh_keys, _refresh_tokens)
+    refresh_tokens = WatchedKeys(settings.refresh_keys, lambda keys: _refresh_tokens(keys, settings))
     public = WatchedKeys(settings.access_keys, _public_keys)
     throttle = Throttle(settings.limits_url.get_secret_value(), settings.login_failures)
     events = Events()
+    lifetimes = _lifetimes(settings)
 
     async def sessions(app: web.Application) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             store = await stack.enter_async_context(open_store(settings.database_url.get_secret_value()))
-            passwords = stack.enter_context(_passwords())
+            passwords = stack.enter_context(_open_passwords(make_passwords))
             for keys in (access, refresh_tokens, public):
                 await stack.enter_async_context(_running(keys.watch()))
-            app[SESSIONS] = Sessions(
-                store, passwords, throttle, access, refresh_tokens, _lifetimes(settings), events, clock
-            )
+            keep = settings.access_ttl_s * 1000 + _LEEWAY_MS
+            await stack.enter_async_context(_running(Janitor(store, clock, keep=keep).run()))
+            policy = lifetimes.policy
+            app[SESSIONS] = Sessions(store, passwords, throttle, access, refresh_tokens, lifetimes, events, clock)
+            app[ACCOUNTS] = Accounts(store, passwords, throttle, access, policy, events, clock)
+            app[INTROSPECTION] = Introspection(store, access, refresh_tokens, policy, clock)
+            app[REVOCATIONS] = RevocationFeed(store, clock, keep=keep)
             yield
             await app[SESSIONS].drain()
 
     app = web.Application(middlewares=[errors_as_json], client_max_size=MAX_BODY_BYTES)
     app[SETTINGS], app[EVENTS], app[PUBLIC_KEYS] = settings, events, public
     app.cleanup_ctx.append(sessions)
+    app.on_shutdown.append(_let_followers_go)
     _add_routes(app, settings.cors_origins)
     return app
+
+
+async def _let_followers_go(app: web.Application) -> None:
+    app[REVOCATIONS].close()
 
 
 def _access_tokens(keys: list[Jwk], settings: Settings) -> AccessTokens:
     return AccessTokens(keys, issuer=settings.issuer, audience=settings.audience, ttl_s=settings.access_ttl_s)
 
 
-def _refresh_tokens(keys: list[Jwk]) -> RefreshTokens:
+def _refresh_tokens(keys: list[Jwk], settings: Settings) -> RefreshTokens:
+    if any(key["kty"] != "oct" for key in keys):
+        raise StartupError(f"{settings.refresh_keys}: refresh tokens are signed by shared keys alone (alg HS256)")
     return RefreshTokens([RefreshKey(key["kid"], secret_of(key)) for key in keys])
 
 
@@ -73,8 +101,8 @@ def _lifetimes(settings: Settings) -> Lifetimes:
 
 
 @contextmanager
-def _passwords() -> Iterator[Passwords]:
-    passwords = Passwords()
+def _open_passwords(make_passwords: Callable[[], Passwords]) -> Iterator[Passwords]:
+    passwords = make_passwords()
     try:
         yield passwords
     finally:
@@ -99,6 +127,8 @@ def _add_routes(app: web.Application, origins: tuple[str, ...]) -> None:
             web.get("/health/live", health.live),
             web.get("/health/ready", health.ready),
             web.get("/metrics", health.metrics),
+            web.post("/introspect", introspection.introspect),
+            web.get("/revocations", revocations.revocations),
         ]
     )
     for_browsers = app.add_routes(
@@ -106,6 +136,9 @@ def _add_routes(app: web.Application, origins: tuple[str, ...]) -> None:
             web.post("/login", login.login),
             web.post("/refresh", refresh.refresh),
             web.post("/logout", logout.logout),
+            web.get("/sessions", own_sessions.list_sessions),
+            web.delete("/sessions/{id}", own_sessions.end_session),
+            web.post("/password", own_sessions.change_password),
             web.get("/.well-known/oauth-authorization-server", metadata.metadata),
             web.get("/.well-known/jwks.json", metadata.jwks),
         ]

@@ -9,8 +9,6 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from auth_service.models import RevocationReason
 from auth_service.rotation import Kind, Outcome
 
-log = structlog.get_logger("auth_service")
-
 # What happens at every renewal is of interest only when somebody looks closely.
 _LEVELS = {Kind.ROTATE: "debug", Kind.RETRY: "info", Kind.RACE: "info", Kind.CATCH_UP: "warning", Kind.REUSE: "warning"}
 _EVENTS = {kind: f"rotation.{kind.value}" for kind in Kind}
@@ -24,6 +22,8 @@ class Events:
     def __init__(self) -> None:
         """Register the metrics in a registry of their own."""
         self.registry = CollectorRegistry()
+        # Bound once: the lazy proxy would make a new logger for each event, also for those below the level.
+        self._log = structlog.get_logger("auth_service").bind()
         self._logins = Counter("auth_logins", "Log-ins by outcome.", ["outcome"], registry=self.registry)
         self._rotations = Counter(
             "auth_rotations",
@@ -47,17 +47,17 @@ class Events:
     def logged_in(self, session_id: str, sub: str, ip: str) -> None:
         """A session began."""
         self._logins.labels("succeeded").inc()
-        log.info("login.succeeded", sid=session_id, sub=sub, ip=ip)
+        self._log.info("login.succeeded", sid=session_id, sub=sub, ip=ip)
 
     def login_refused(self, ip: str) -> None:
         """User name or password was wrong. The name is not logged: people type passwords into that field."""
         self._logins.labels("refused").inc()
-        log.warning("login.refused", ip=ip)
+        self._log.warning("login.refused", ip=ip)
 
     def presented(self, outcome: Outcome, session_id: str) -> None:
         """A refresh token with a good MAC was presented."""
         self._rotation_labels[outcome.kind, _label(outcome.distance)].inc()
-        level = getattr(log, _LEVELS.get(outcome.kind, "info"))
+        level = getattr(self._log, _LEVELS.get(outcome.kind, "info"))
         level(_EVENTS[outcome.kind], sid=session_id, distance=outcome.distance)
         if outcome.kind is Kind.REUSE:
             self._revoked.labels(RevocationReason.REUSE.value).inc()
@@ -70,11 +70,15 @@ class Events:
         """A transaction of *size* rotations was committed."""
         self._batch.observe(size)
 
+    def password_changed(self, sub: str) -> None:
+        """A user changed the password; the other sessions ended with the old one."""
+        self._log.info("password.changed", sub=sub)
+
     def revoked(self, reason: RevocationReason, count: int, **values: object) -> None:
         """Sessions were revoked."""
         if count:
             self._revoked.labels(reason.value).inc(count)
-            log.info("session.revoked", reason=reason.value, count=count, **values)
+            self._log.info("session.revoked", reason=reason.value, count=count, **values)
 
 
 def _label(distance: int) -> str:

@@ -128,11 +128,14 @@ def secret_of(jwk: Jwk) -> bytes:
 
 def write_key_file(path: Path, keys: Sequence[Jwk]) -> None:
     """Replace *path* atomically, readable by its owner alone, and durable before this returns."""
+    _write(path, json.dumps({"keys": list(keys)}, indent=2))
+
+
+def _write(path: Path, text: str) -> None:
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mkstemp makes it 0600
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump({"keys": list(keys)}, file, indent=2)
-            file.write("\n")
+            file.write(f"{text}\n")
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).replace(path)
@@ -144,11 +147,20 @@ def write_key_file(path: Path, keys: Sequence[Jwk]) -> None:
 
 def create(path: Path, algorithm: str = "HS256") -> bool:
     """Write a key file with one new key; an existing file is left alone. Return whether it was written."""
+    return _create(path, lambda: write_key_file(path, [new_jwk(algorithm)]))
+
+
+def create_secret(path: Path) -> bool:
+    """Write a file with a new service secret; an existing file is left alone. Return whether it was written."""
+    return _create(path, lambda: _write(path, secrets.token_urlsafe(MIN_SECRET_BYTES)))
+
+
+def _create(path: Path, write: Callable[[], None]) -> bool:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _lock(path):
         if path.exists():
             return False
-        write_key_file(path, [new_jwk(algorithm)])
+        write()
         return True
 
 

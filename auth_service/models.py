@@ -2,7 +2,8 @@
 
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 SESSION_ID_BYTES = 16
@@ -82,11 +83,15 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """A refresh token whose MAC was good, with the digest of the request's Idempotency-Key, if it carried one."""
+    """A refresh token whose MAC was good, with the digest of the request's Idempotency-Key, if it carried one.
+
+    ``is_awaited`` says whether whoever asked is still there to be answered.
+    """
 
     session_id: str
     generation: int
     idempotency_digest: str | None = None
+    is_awaited: Callable[[], bool] = field(default=lambda: True, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ class Passwords:
         self._hasher = hasher
         self._cores = cores or os.cpu_count() or 1
         self._room = self._cores * (1 + _WAITING_PER_CORE)
+        self._counting = threading.Lock()
         self._pool = ThreadPoolExecutor(self._cores, "argon2", initializer=_give_way)
         # Verified in place of the hash of a user who does not exist, so that both answers take one time.
         self._dummy = self._hasher.hash("a password that nobody has")
@@ -60,14 +61,16 @@ class Passwords:
     async def _run(self, work: partial[R]) -> R:
         if self._room <= 0:
             raise Busy(f"{self.waiting} password hashes wait already")
-        self._room -= 1
-        future = asyncio.get_running_loop().run_in_executor(self._pool, work)
+        future = self._pool.submit(work)
+        with self._counting:
+            self._room -= 1
         # Counted until the thread is done, not until the caller is: one who hung up still occupies it.
         future.add_done_callback(self._release)
-        return await future
+        return await asyncio.wrap_future(future)
 
     def _release(self, _future: object) -> None:
-        self._room += 1
+        with self._counting:
+            self._room += 1
 
     def close(self) -> None:
         """Stop the threads; what still waits is dropped."""

@@ -8,10 +8,14 @@ g > G, because a restore or failover lost the newest writes                 CATC
 g = G - 1, with the Idempotency-Key of the rotation that made G             RETRY: token G again, at any later time
 g = G - 1, neither side sent a key, within the grace period                 RACE: token G again
 any other g < G                                                             REUSE: the session ends
+the same, but the asker has hung up                                         ABANDONED: nothing, for nobody
 revoked, expired                                                            refused with that reason
 ==========================================================================  ========================================
 
 RETRY and RACE never create a second live branch: they return the successor that exists.
+
+ABANDONED is what becomes of a request that was delayed while its client hung up, retried through another process and
+went on: late, it looks like a replay. A thief who hangs up gets no answer, and so gains nothing by it.
 
 Source: RFC 9700 §4.14.2 (refresh token rotation); FAPI 2.0 Security Profile, clause 10 (lost answers).
 """
@@ -34,6 +38,7 @@ class Kind(StrEnum):
     RETRY = "retried"
     RACE = "raced"
     REUSE = "reused"
+    ABANDONED = "abandoned"
     REVOKED = "revoked"
     EXPIRED = "expired"
     UNKNOWN = "unknown"
@@ -102,7 +107,8 @@ def _by_generation(session: Session, presented: Presented, now: int, policy: Pol
         stored, sent = session.idempotency_digest, presented.idempotency_digest
         if stored is None and sent is None:
             # The distance in time, not the difference: replicas' clocks differ by a little in either direction.
-            return Kind.RACE if abs(now - session.rotated_at) <= policy.grace else Kind.REUSE
-        if stored is not None and sent is not None and hmac.compare_digest(stored, sent):
+            if abs(now - session.rotated_at) <= policy.grace:
+                return Kind.RACE
+        elif stored is not None and sent is not None and hmac.compare_digest(stored, sent):
             return Kind.RETRY
-    return Kind.REUSE
+    return Kind.REUSE if presented.is_awaited() else Kind.ABANDONED

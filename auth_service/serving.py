@@ -15,6 +15,7 @@ from aiohttp import web
 
 from auth_service.errors import StartupError
 from auth_service.settings import Settings
+from auth_service.web.protocol import JsonRunner
 
 NAME = "auth_service"
 _BACKLOG = 1024
@@ -29,8 +30,9 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    except OSError as exc:
-        raise StartupError(f"cannot listen on {host}:{port}: {exc.strerror}") from None
+    except (OSError, UnicodeError) as exc:  # UnicodeError: a name that IDNA cannot encode
+        reason = exc.strerror if isinstance(exc, OSError) else "not a host name"
+        raise StartupError(f"cannot listen on {host}:{port}: {reason}") from None
 
 
 def announce(listener: socket.socket, *, tls: bool) -> None:
@@ -58,7 +60,7 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
 
 def make_runner(app: web.Application, settings: Settings) -> web.AppRunner:
     """Return the runner that both ways of serving use."""
-    return web.AppRunner(
+    return JsonRunner(
         app,
         access_log=None,
         # A client that hangs up must not cut a rotation in half.
@@ -91,7 +93,7 @@ def serve_with_workers(make_app: Callable[[], web.Application], settings: Settin
         return make_runner(make_app(), settings)
 
     options: dict[str, Any] = {
-        "bind": f"fd://{listener.fileno()}",
+        "bind": f"fd://{listener.detach()}",  # gunicorn makes a socket of its own of it
         "workers": settings.workers,
         "worker_class": "aiohttp.GunicornUVLoopWebWorker",
         "graceful_timeout": settings.shutdown_s,
@@ -101,7 +103,7 @@ def serve_with_workers(make_app: Callable[[], web.Application], settings: Settin
         "loglevel": "warning",
         "certfile": settings.tls_cert and str(settings.tls_cert),
         "keyfile": settings.tls_key and str(settings.tls_key),
-        "when_ready": lambda _server: announce(listener, tls=settings.tls_cert is not None),
+        "when_ready": lambda server: announce(server.LISTENERS[0], tls=settings.tls_cert is not None),
     }
 
     class Workers(BaseApplication):  # type: ignore[misc] # gunicorn has no types

@@ -1,6 +1,7 @@
 """The use cases: log in, refresh, log out."""
 
 import hashlib
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ _REASONS = {
     Kind.EXPIRED: Reason.EXPIRED,
     Kind.REVOKED: Reason.REVOKED,
     Kind.REUSE: Reason.REUSED,
+    Kind.ABANDONED: Reason.REUSED,
 }
 
 
@@ -106,8 +108,15 @@ class Sessions:
         )
         return session if await self._store.create_session(session, verified_hash=verified_hash) else None
 
-    async def refresh(self, refresh_token: str, idempotency_key: str | None) -> Granted:
+    async def refresh(
+        self, refresh_token: str, idempotency_key: str | None, *, is_awaited: Callable[[], bool] = lambda: True
+    ) -> Granted:
         """Rotate: spend *refresh_token* and return its successor, by the rule of ``rotation.py``.
+
+        Args:
+            refresh_token: as it was sent.
+            idempotency_key: as it was sent.
+            is_awaited: whether whoever sent them still waits for the answer.
 
         Raises:
             InvalidGrant: with the reason.
@@ -119,7 +128,7 @@ class Sessions:
             self._events.malformed()
             raise
         digest = hashlib.sha256(idempotency_key.encode()).hexdigest() if idempotency_key is not None else None
-        outcome = await self._rotations.submit(Presented(session_id, generation, digest))
+        outcome = await self._rotations.submit(Presented(session_id, generation, digest, is_awaited))
         self._events.presented(outcome, session_id)
         if outcome.kind not in GRANTED or outcome.session is None:
             raise InvalidGrant(_REASONS[outcome.kind])
@@ -140,13 +149,13 @@ class Sessions:
     def _grant(self, session: Session, generation: int) -> Granted:
         now = self._clock()
         access = self._access.current
-        left = min(self._lifetimes.policy.refresh_ttl, session.expires_at - now)
+        left = min(session.rotated_at + self._lifetimes.policy.refresh_ttl, session.expires_at) - now
         return Granted(
             user=session.user,
             access_token=access.mint(session.user, session.id, now),
             expires_in=access.ttl_s,
             refresh_token=self._refresh.current.encode(session.id, generation),
-            refresh_expires_in=max(0, left // 1000),
+            refresh_expires_in=max(0, math.ceil(left / 1000)),
         )
 
     async def log_out(self, token: str, *, everywhere: bool) -> None:
@@ -174,7 +183,7 @@ class Sessions:
         except InvalidGrant:
             pass
         try:
-            return self._access.current.read(token).sid
+            return self._access.current.read(token, self._clock()).sid
         except InvalidToken:
             return None
 

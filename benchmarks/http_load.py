@@ -64,9 +64,13 @@ async def load(
     """Keep *connections* connections busy.
 
     Args:
+        host: where to connect.
+        port: where to connect.
         next_request: called once per connection with its number; makes what makes its requests.
+        connections: how many are busy at once.
         duration_s: stop after so many seconds; or
         count: stop after so many requests in all.
+        tls: for https.
 
     Returns:
         Throughput, latencies and statuses; ``failures`` names connections that broke.

@@ -1,8 +1,11 @@
 """What holds for the whole suite."""
 
 import os
+from collections.abc import Iterator
 
 import pytest
+
+from tests.postgresql import Cluster, clusters
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -10,3 +13,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if os.environ.get("CI") == "true" and reporter is not None and reporter.stats.get("skipped"):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Cluster]:
+    """A running PostgreSQL server, shared by the tests that neither kill nor change it."""
+    with clusters() as [cluster]:
+        yield cluster.initialise().start()

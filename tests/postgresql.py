@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -89,7 +89,7 @@ class Cluster:
                     stdout=log,
                     stderr=log,
                     stdin=subprocess.DEVNULL,
-                    start_new_session=True,
+                    start_new_session=True,  # no Ctrl-C of the terminal
                     **_account(),
                 )
             if self._ready_before(deadline):
@@ -111,7 +111,12 @@ class Cluster:
     def kill(self) -> None:
         """SIGKILL to every process of the server at once: a power cut."""
         if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGKILL)
+            # Each backend leads a process group of its own. Stopped, the server starts no further one meanwhile.
+            self._process.send_signal(signal.SIGSTOP)
+            for pid in children(self._process.pid):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            self._process.kill()
             self._process.wait()
             self._process = None
 
@@ -137,6 +142,15 @@ class Cluster:
 
     def _ask(self, tool: str, *arguments: str) -> int:
         return subprocess.run([binaries() / tool, *arguments], check=False, cwd="/", **_account()).returncode
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that *pid* started and that have not ended."""
+    listed = Path(f"/proc/{pid}/task/{pid}/children")
+    if listed.exists():
+        return [int(child) for child in listed.read_text().split()]
+    table = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], check=True, capture_output=True, text=True).stdout
+    return [int(child) for child, parent in (line.split() for line in table.splitlines()) if int(parent) == pid]
 
 
 @contextmanager

@@ -1,10 +1,15 @@
-"""``keys init``: the JWK Set files."""
+"""``keys init | rotate | list | retire``: the JWK Set files."""
 
+import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from auth_service import keys
 from auth_service.errors import StartupError
@@ -13,6 +18,11 @@ from auth_service.settings import load_settings
 cli = typer.Typer(no_args_is_help=True, help="JWK Set files: the first key signs, all verify.")
 Directory = Annotated[Path | None, typer.Option("--dir", help="Instead of AUTH_ACCESS_KEYS and AUTH_REFRESH_KEYS.")]
 Algorithm = Annotated[str, typer.Option(help=f"Of the access key: {', '.join(keys.ALGORITHMS)}.")]
+ServiceSecret = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Write one also for AUTH_ and RESOURCE_SERVICE_SECRET_FILE.")
+]
+Purpose = Literal["access", "refresh"]
+Only = Annotated[Purpose | None, typer.Option(help="One of the two files.")]
 ACCESS, REFRESH = "access.jwks.json", "refresh.jwks.json"
 
 
@@ -25,15 +35,59 @@ def key_files(directory: Path | None) -> dict[str, Path]:
 
 
 @cli.command("init")
-def init(directory: Directory = None, algorithm: Algorithm = "HS256") -> None:
+def init(directory: Directory = None, algorithm: Algorithm = "HS256", service_secret: ServiceSecret = None) -> None:
     """Write both key files; one that exists is left alone."""
     if algorithm not in keys.ALGORITHMS:
         raise StartupError(f"--algorithm must be one of {', '.join(keys.ALGORITHMS)}")
-    console = Console(highlight=False, soft_wrap=True)
+    # Refresh tokens are MACs that only this service checks: their key is always a shared one.
+    algorithms = {"access": algorithm, "refresh": "HS256"}
     for purpose, path in key_files(directory).items():
-        # Refresh tokens are MACs that only this service checks: their key is always a shared one.
-        try:
-            written = keys.create(path, algorithm if purpose == "access" else "HS256")
-        except OSError as exc:
-            raise StartupError(f"{path}: cannot write: {exc.strerror}") from None
-        console.print(f"{path}: {'written' if written else 'exists, left alone'}")
+        _write_once(path, partial(keys.create, algorithm=algorithms[purpose]))
+    if service_secret is not None:
+        _write_once(service_secret, keys.create_secret)
+
+
+def _write_once(path: Path, create: Callable[[Path], bool]) -> None:
+    try:
+        written = create(path)
+    except OSError as exc:
+        raise StartupError(f"{path}: cannot write: {exc.strerror}") from None
+    typer.echo(f"{path}: {'written' if written else 'exists, left alone'}")
+
+
+@cli.command("rotate")
+def rotate(directory: Directory = None, only: Only = None) -> None:
+    """Put a new key first and keep the old ones: nothing issued before stops working."""
+    for purpose, path in key_files(directory).items():
+        if only in {None, purpose}:
+            typer.echo(f"{path}: key {keys.rotate(path)} signs from now on")
+
+
+@cli.command("list")
+def list_(directory: Directory = None, *, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+    """Show the keys; never a secret."""
+    rows = [
+        {"file": str(path), "kid": key["kid"], "alg": key["alg"], "signs": number == 0}
+        for path in key_files(directory).values()
+        for number, key in enumerate(keys.read_key_file(path))
+    ]
+    if as_json:
+        typer.echo(json.dumps(rows))
+        return
+    table = Table("file", "kid", "algorithm", "use")
+    for row in rows:
+        table.add_row(
+            Text(str(row["file"])), Text(row["kid"]), row["alg"], "signs and verifies" if row["signs"] else "verifies"
+        )
+    Console().print(table)
+
+
+@cli.command("retire")
+def retire(kid: str, directory: Directory = None) -> None:
+    """Take a key out: what it signed stops verifying within seconds."""
+    for path in key_files(directory).values():
+        if kid in {key["kid"] for key in keys.read_key_file(path)}:
+            keys.retire(path, kid)
+            typer.echo(f"{path}: key {kid} retired")
+            return
+    raise StartupError(f"no key {kid}")

@@ -12,9 +12,8 @@ from auth_service.logs import configure_logs
 from auth_service.serving import bind, serve_with_workers
 from auth_service.serving import serve as serve_here
 from auth_service.settings import Settings, load_settings
-from auth_service.store.engine import open_database
 from auth_service.store.migrate import upgrade
-from auth_service.store.sql import open_store
+from auth_service.store.sql import open_database, open_store
 
 
 def serve() -> None:

@@ -12,6 +12,7 @@ import typer
 from pydantic import BaseModel, StringConstraints, TypeAdapter, ValidationError
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from auth_service.errors import StartupError
 from auth_service.models import User
@@ -20,7 +21,7 @@ from auth_service.sessions import wall_clock
 from auth_service.settings import load_settings
 from auth_service.store import Store
 from auth_service.store.sql import open_store
-from auth_service.web.login import Name, Password
+from auth_service.web.login import Name, NewPassword
 
 cli = typer.Typer(no_args_is_help=True, help="Accounts. Passwords are read from a prompt or as one line of input.")
 T = TypeVar("T")
@@ -32,7 +33,7 @@ class Account(BaseModel):
     username: Name
     email: Annotated[str, StringConstraints(min_length=3, max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$")]
     scope: Annotated[str, StringConstraints(pattern=r"^([\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*)?$")]
-    password: Password
+    password: NewPassword
 
 
 @cli.command("add")
@@ -50,7 +51,7 @@ def add(
     user = User(id=uuid.uuid4().hex, username=account.username, email=account.email, scope=account.scope)
     if not _with_store(lambda store: store.add_user(user, HASHER.hash(account.password), now=wall_clock())):
         raise StartupError(f"user {name} exists already")
-    _say(f"user {name} added")
+    typer.echo(f"user {name} added")
 
 
 @cli.command("list")
@@ -62,8 +63,9 @@ def list_(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
         return
     table = Table("name", "email", "scope", "id", "state")
     for user in users:
-        state = "enabled" if user.disabled_at is None else "[red]disabled"
-        table.add_row(user.username, user.email, user.scope, user.id, state)
+        state = Text("enabled") if user.disabled_at is None else Text("disabled", "red")
+        # Text, because a name in brackets is no markup.
+        table.add_row(Text(user.username), Text(user.email), Text(user.scope), user.id, state)
     Console().print(table)
 
 
@@ -82,8 +84,9 @@ def enable(name: str) -> None:
 @cli.command("set-password")
 def set_password(name: str) -> None:
     """Set a password and revoke all of the user's sessions, at once."""
+    name = _possible(name)
     try:
-        password = TypeAdapter(Password).validate_python(_read_password())
+        password = TypeAdapter(NewPassword).validate_python(_read_password())
     except ValidationError as exc:
         raise _problem("password", exc) from None
 
@@ -94,17 +97,26 @@ def set_password(name: str) -> None:
         )
 
     _require(_with_store(work), name)
-    _say(f"password of {name} set; all sessions revoked")
+    typer.echo(f"password of {name} set; all sessions revoked")
 
 
 def _set_disabled(name: str, *, disabled: bool) -> None:
+    name = _possible(name)
     _require(_with_store(lambda store: store.set_disabled(name, disabled=disabled, now=wall_clock())), name)
-    _say(f"user {name} {'disabled; all sessions revoked' if disabled else 'enabled'}")
+    typer.echo(f"user {name} {'disabled; all sessions revoked' if disabled else 'enabled'}")
 
 
 def _problem(name: str, exc: ValidationError) -> StartupError:
     error = exc.errors(include_input=False, include_url=False, include_context=False)[0]
     return StartupError(f"{name or error['loc'][0]}: {error['msg']}")
+
+
+def _possible(name: str) -> str:
+    """Return a name that an account may have; the database is not asked for any other."""
+    try:
+        return str(TypeAdapter(Name).validate_python(name))
+    except ValidationError:
+        raise StartupError(f"no user {name!a}") from None
 
 
 def _require(found: bool, name: str) -> None:
@@ -125,7 +137,3 @@ def _with_store(work: Callable[[Store], Awaitable[T]]) -> T:
             return await work(store)
 
     return asyncio.run(run())
-
-
-def _say(line: str) -> None:
-    Console(highlight=False, soft_wrap=True).print(line, markup=False)

@@ -9,7 +9,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from auth_service.errors import StartupError
-from auth_service.store.engine import Database
+from auth_service.store.database import Database
 
 _LOCK = 0x6475_616C_0002
 
@@ -30,13 +30,12 @@ async def upgrade(database: Database) -> tuple[str | None, str]:
         StartupError: the schema is newer than this code.
         Unavailable: the database does not answer.
     """
-    async with database.write() as connection:
-        if database.dialect == "postgresql":
-            await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-        return await connection.run_sync(_upgrade)
+    return await database.write(_upgrade)
 
 
 def _upgrade(connection: Connection) -> tuple[str | None, str]:
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     config = _config()
     before, head = _revisions(connection, config)
     if before != head:
@@ -52,8 +51,7 @@ async def require_current_schema(database: Database) -> None:
         StartupError: it is behind, or newer than this code.
         Unavailable: the database does not answer.
     """
-    async with database.read() as connection:
-        current, head = await connection.run_sync(lambda sync: _revisions(sync, _config()))
+    current, head = await database.read(lambda connection: _revisions(connection, _config()))
     if current != head:
         behind = f"the database schema is at {current or 'nothing'}, this code needs {head}"
         raise StartupError(f"{behind}: run `python -m auth_service migrate`")

@@ -1,23 +1,27 @@
 """The rotation rule, applied to a batch: one conditional UPDATE, then one SELECT … JOIN users, in one transaction.
 
+On SQLite the SELECT answers one row of JSON: the driver gives up the interpreter's lock for each row it fetches, and
+under load gets it back only when the event loop lets go of it.
+
 The condition in the UPDATE makes the rule hold for any number of processes: of two that present one token, the second
 finds the generation moved on. What did not advance is classified from the row as it then stands.
 """
 
 import json
+import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, FromClause, Select, Text, bindparam, func, select, update
+from sqlalchemy import BigInteger, Connection, FromClause, Select, Text, Update, bindparam, cast, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.sql.dml import ReturningUpdate
 
 from auth_service.errors import Unavailable
 from auth_service.models import Client, Presented, RevocationReason, Session, User
 from auth_service.rotation import ADVANCING, GRANTED, MAX_GENERATION, Kind, Outcome, Policy, classify
 from auth_service.store.schema import sessions, users
+
+_DIGITS = len(str(MAX_GENERATION))
 
 SESSION_COLUMNS = (
     sessions.c.id,
@@ -47,20 +51,26 @@ def session_of(row: Any) -> Session:
 
 @dataclass(frozen=True, slots=True)
 class Statements:
-    """The two statements, built once for a dialect, and how a batch becomes their parameters."""
+    """The two statements, built once for a dialect."""
 
-    advance: ReturningUpdate[Any]
-    sessions: Select[Any]
+    advance: Update
+    found: Select[Any]
     dialect: str
 
     def parameters(self, batch: Iterable[Presented]) -> dict[str, Any]:
         """Return the batch as one JSON text (SQLite) or as three arrays (PostgreSQL)."""
         rows = [(item.session_id, item.generation, item.idempotency_digest) for item in batch]
         if self.dialect == "sqlite":
-            return {"batch": json.dumps(rows)}
+            packed = {id_: f"{generation:0{_DIGITS}}{digest or ''}" for id_, generation, digest in rows}
+            return {"batch": json.dumps(packed)}
         # In the order of the ids: processes that meet on several rows then lock them in one order.
         ids, generations, digests = zip(*sorted(rows, key=lambda row: row[0]), strict=True)
         return {"ids": list(ids), "generations": list(generations), "digests": list(digests)}
+
+    def find(self, connection: Connection, parameters: dict[str, Any]) -> Sequence[Sequence[Any]]:
+        """Return ``batch``, ``skipped`` and ``SESSION_COLUMNS`` of each session of the batch that exists."""
+        result = connection.execute(self.found, parameters)
+        return json.loads(result.scalar_one()) if self.dialect == "sqlite" else result.all()
 
 
 def build_statements(dialect: str) -> Statements:
@@ -71,6 +81,7 @@ def build_statements(dialect: str) -> Statements:
         .values(
             generation=presented.c.generation + 1,
             skipped=presented.c.generation - sessions.c.generation,
+            batch=bindparam("nonce", type_=BigInteger),
             rotated_at=bindparam("now", type_=BigInteger),
             idempotency_digest=presented.c.digest,
         )
@@ -82,22 +93,21 @@ def build_statements(dialect: str) -> Statements:
             sessions.c.expires_at > bindparam("now", type_=BigInteger),
             sessions.c.rotated_at > bindparam("idle_since", type_=BigInteger),
         )
-        .returning(sessions.c.id, sessions.c.skipped)
     )
-    rows = select(*SESSION_COLUMNS).select_from(
-        presented.join(sessions, sessions.c.id == presented.c.id).join(users, users.c.id == sessions.c.user_id)
-    )
-    return Statements(advance, rows, dialect)
+    columns = (sessions.c.batch, sessions.c.skipped, *SESSION_COLUMNS)
+    answer = [func.json_group_array(func.json_array(*columns))] if dialect == "sqlite" else columns
+    joined = presented.join(sessions, sessions.c.id == presented.c.id).join(users, users.c.id == sessions.c.user_id)
+    return Statements(advance, select(*answer).select_from(joined), dialect)
 
 
 def _presented(dialect: str) -> FromClause:
     if dialect == "sqlite":
-        each = func.json_each(bindparam("batch", type_=Text)).table_valued("value")
-        column = each.c.value
+        # One object of texts: nested arrays would be parsed again for each member of each row.
+        each = func.json_each(bindparam("batch", type_=Text)).table_valued("key", "value")
         return select(
-            func.json_extract(column, "$[0]", type_=Text).label("id"),
-            func.json_extract(column, "$[1]", type_=BigInteger).label("generation"),
-            func.json_extract(column, "$[2]", type_=Text).label("digest"),
+            each.c.key.label("id"),
+            cast(func.substr(each.c.value, 1, _DIGITS), BigInteger).label("generation"),
+            func.nullif(func.substr(each.c.value, _DIGITS + 1), "", type_=Text).label("digest"),
         ).subquery("presented")
     arrays = (
         bindparam("ids", type_=ARRAY(Text)),
@@ -107,8 +117,8 @@ def _presented(dialect: str) -> FromClause:
     return func.unnest(*arrays).table_valued("id", "generation", "digest", name="presented").render_derived()
 
 
-async def rotate(
-    connection: AsyncConnection, statements: Statements, batch: Sequence[Presented], now: int, policy: Policy
+def rotate(
+    connection: Connection, statements: Statements, batch: Sequence[Presented], now: int, policy: Policy
 ) -> list[Outcome]:
     """Apply the rule to *batch* inside the caller's transaction; outcomes in the batch's order.
 
@@ -116,45 +126,42 @@ async def rotate(
     the others are classified from what it then holds, and those that the rule lets advance again go round once more.
     """
     outcomes: dict[int, Outcome] = {}
-    pending = dict(enumerate(batch))
     for _ in batch:
-        pending = await _round(connection, statements, pending, outcomes, now, policy)
+        pending = {index: item for index, item in enumerate(batch) if index not in outcomes}
         if not pending:
             break
-    if pending:
+        _round(connection, statements, pending, outcomes, now, policy)
+        _end_reused(connection, batch, outcomes, now)
+    if len(outcomes) < len(batch):
         raise Unavailable("rotations neither advanced nor were refused")
-    await _revoke_reused(connection, outcomes, batch, now)
     return [outcomes[index] for index in range(len(batch))]
 
 
-async def _round(
-    connection: AsyncConnection,
+def _round(
+    connection: Connection,
     statements: Statements,
     pending: Mapping[int, Presented],
     outcomes: dict[int, Outcome],
     now: int,
     policy: Policy,
-) -> dict[int, Presented]:
-    """Let the first presentation of each session advance it; return those that must take another turn."""
+) -> None:
+    """Let the first presentation of each session advance it, and classify the others."""
     first: dict[str, int] = {}
     for index, item in pending.items():
         first.setdefault(item.session_id, index)
-    batch = statements.parameters(pending[index] for index in first.values())
-    times = {"now": now, "idle_since": now - policy.refresh_ttl}
-    skipped = {row.id: row.skipped for row in await connection.execute(statements.advance, {**batch, **times})}
-    found = {row.id: session_of(row) for row in await connection.execute(statements.sessions, batch)}
-    again = {}
+    parameters = statements.parameters(pending[index] for index in first.values())
+    nonce = random.getrandbits(63)
+    times = {"now": now, "idle_since": now - policy.refresh_ttl, "nonce": nonce}
+    connection.execute(statements.advance, {**parameters, **times})
+    found = {row[2]: row for row in statements.find(connection, parameters)}
     for index, item in pending.items():
-        session = found.get(item.session_id)
-        if session is not None and first[item.session_id] == index and item.session_id in skipped:
-            outcomes[index] = _advanced(session, item, skipped[item.session_id])
+        row = found.get(item.session_id)
+        if row is not None and row[0] == nonce and first[item.session_id] == index:
+            outcomes[index] = _advanced(session_of(row[2:]), item, skipped=row[1])
             continue
-        outcome = classify(session, item, now, policy)
-        if outcome.kind in ADVANCING:
-            again[index] = item
-        else:
+        outcome = classify(session_of(row[2:]) if row else None, item, now, policy)
+        if outcome.kind not in ADVANCING:
             outcomes[index] = outcome
-    return again
 
 
 def _advanced(session: Session, item: Presented, skipped: int) -> Outcome:
@@ -164,18 +171,25 @@ def _advanced(session: Session, item: Presented, skipped: int) -> Outcome:
     return Outcome(kind, item.generation + 1, -skipped, session)
 
 
-async def _revoke_reused(
-    connection: AsyncConnection, outcomes: dict[int, Outcome], batch: Sequence[Presented], now: int
-) -> None:
-    """End the sessions of which a spent token was presented, and take back what the batch was to be granted of them."""
-    reused = {batch[index].session_id for index, outcome in outcomes.items() if outcome.kind is Kind.REUSE}
+def _end_reused(connection: Connection, batch: Sequence[Presented], outcomes: dict[int, Outcome], now: int) -> None:
+    """End the sessions of which a spent token was presented, and refuse what else the batch was granted of them."""
+    reused: dict[str, Outcome] = {}
+    for index in sorted(index for index, outcome in outcomes.items() if outcome.kind is Kind.REUSE):
+        reused.setdefault(batch[index].session_id, outcomes[index])
     if not reused:
         return
-    await connection.execute(
+    connection.execute(
         update(sessions)
         .where(sessions.c.id.in_(sorted(reused)), sessions.c.revoked_at.is_(None))
         .values(revoked_at=now, revoked_reason=RevocationReason.REUSE.value)
     )
-    for index, outcome in outcomes.items():
-        if outcome.kind in GRANTED and batch[index].session_id in reused:
-            outcomes[index] = Outcome(Kind.REVOKED, distance=outcome.distance, session=outcome.session)
+    for index, item in enumerate(batch):
+        first, own = reused.get(item.session_id), outcomes.get(index)
+        if first is None or own is first or first.session is None:
+            continue
+        if own is None:
+            # It would have advanced in the next round.
+            distance = first.session.generation - item.generation
+            outcomes[index] = Outcome(Kind.REVOKED, distance=distance, session=first.session)
+        elif own.kind in GRANTED or own.kind is Kind.REUSE:
+            outcomes[index] = Outcome(Kind.REVOKED, distance=own.distance, session=own.session)

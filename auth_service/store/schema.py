@@ -1,6 +1,6 @@
 """The tables. Times are milliseconds since the epoch; ids are text that stands as it is in tokens."""
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, MetaData, Table, Text
 
 metadata = MetaData(
     naming_convention={
@@ -29,8 +29,10 @@ sessions = Table(
     Column("id", Text, primary_key=True),
     Column("user_id", Text, ForeignKey("users.id"), nullable=False, index=True),
     Column("generation", BigInteger, nullable=False),
-    # By how many generations the last rotation caught up; only the UPDATE itself can see that race-free.
-    Column("skipped", Integer, nullable=False),
+    # Of the last rotation: by how many generations it caught up, and in which batch (a random number). Only the UPDATE
+    # itself can tell them without a race, and reading them back costs less than RETURNING.
+    Column("skipped", BigInteger, nullable=False),
+    Column("batch", BigInteger, nullable=False),
     Column("rotated_at", BigInteger, nullable=False),
     Column("idempotency_digest", Text),
     Column("created_at", BigInteger, nullable=False),

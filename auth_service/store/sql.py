@@ -2,17 +2,33 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
-from sqlalchemy import ColumnElement, Update, delete, func, insert, literal, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Insert,
+    Update,
+    delete,
+    func,
+    insert,
+    literal,
+    make_url,
+    select,
+    update,
+)
+from sqlalchemy.exc import ArgumentError
 
+from auth_service.errors import StartupError
 from auth_service.models import Credentials, Presented, Revocation, RevocationReason, Session, User
 from auth_service.rotation import Outcome, Policy
 from auth_service.store import Store
-from auth_service.store.engine import Database, open_database
+from auth_service.store.database import Database
 from auth_service.store.migrate import require_current_schema, upgrade
+from auth_service.store.postgresql import PostgresqlDatabase
 from auth_service.store.rotations import SESSION_COLUMNS, build_statements, rotate, session_of
 from auth_service.store.schema import sessions, users
+from auth_service.store.sqlite import SqliteDatabase
 
 _USER_COLUMNS = (users.c.id, users.c.username, users.c.email, users.c.scope, users.c.disabled_at)
 # Any number will do, if nothing else in the database uses it.
@@ -27,42 +43,47 @@ class SqlUsers:
 
     async def find_credentials(self, username: str) -> Credentials | None:
         """See ``UserStore``."""
-        async with self._database.read() as connection:
-            statement = select(users.c.password_hash, *_USER_COLUMNS).where(users.c.username == username)
-            row = (await connection.execute(statement)).one_or_none()
+        statement = select(users.c.password_hash, *_USER_COLUMNS).where(users.c.username == username)
+        row = await self._database.read(lambda connection: connection.execute(statement).one_or_none())
         return row and Credentials(User(*row[1:]), row.password_hash)
 
     async def find_user(self, user_id: str) -> User | None:
         """See ``UserStore``."""
-        async with self._database.read() as connection:
-            row = (await connection.execute(select(*_USER_COLUMNS).where(users.c.id == user_id))).one_or_none()
+        statement = select(*_USER_COLUMNS).where(users.c.id == user_id)
+        row = await self._database.read(lambda connection: connection.execute(statement).one_or_none())
         return row and User(*row)
 
     async def list_users(self) -> list[User]:
         """See ``UserStore``."""
-        async with self._database.read() as connection:
-            rows = await connection.execute(select(*_USER_COLUMNS).order_by(users.c.username))
+        statement = select(*_USER_COLUMNS).order_by(users.c.username)
+        rows = await self._database.read(lambda connection: connection.execute(statement).all())
         return [User(*row) for row in rows]
 
     async def add_user(self, user: User, password_hash: str, *, now: int) -> bool:
         """See ``UserStore``."""
-        row = {"id": user.id, "username": user.username, "email": user.email, "scope": user.scope}
-        async with self._database.write() as connection:
-            try:
-                await connection.execute(insert(users), {**row, "password_hash": password_hash, "created_at": now})
-            except IntegrityError:
-                await connection.rollback()
+        names = {"id": user.id, "username": user.username, "email": user.email, "scope": user.scope}
+        row = {**names, "password_hash": password_hash, "created_at": now}
+
+        def add(connection: Connection) -> bool:
+            taken = select(users.c.id).where(users.c.username == user.username)
+            if connection.execute(taken).one_or_none() is not None:
                 return False
-        return True
+            connection.execute(insert(users), row)
+            return True
+
+        return await self._database.write(add)
 
     async def set_disabled(self, username: str, *, disabled: bool, now: int) -> bool:
         """See ``UserStore``."""
-        async with self._database.write() as connection:
-            statement = update(users).where(users.c.username == username).values(disabled_at=now if disabled else None)
-            user_id = (await connection.execute(statement.returning(users.c.id))).scalar_one_or_none()
+        statement = update(users).where(users.c.username == username).values(disabled_at=now if disabled else None)
+
+        def change(connection: Connection) -> bool:
+            user_id = connection.execute(statement.returning(users.c.id)).scalar_one_or_none()
             if user_id is not None and disabled:
-                await connection.execute(_revoke(RevocationReason.USER_DISABLED, now, sessions.c.user_id == user_id))
-        return user_id is not None
+                connection.execute(_revoke(RevocationReason.USER_DISABLED, now, sessions.c.user_id == user_id))
+            return user_id is not None
+
+        return await self._database.write(change)
 
     async def set_password(
         self, user_id: str, password_hash: str, *, replacing: str | None, keep: str | None, now: int
@@ -72,11 +93,14 @@ class SqlUsers:
         if replacing is not None:
             statement = statement.where(users.c.password_hash == replacing)
         others = [sessions.c.user_id == user_id] + ([sessions.c.id != keep] if keep else [])
-        async with self._database.write() as connection:
-            changed = (await connection.execute(statement)).rowcount == 1
+
+        def change(connection: Connection) -> bool:
+            changed = connection.execute(statement).rowcount == 1
             if changed:
-                await connection.execute(_revoke(RevocationReason.PASSWORD_CHANGED, now, *others))
-        return changed
+                connection.execute(_revoke(RevocationReason.PASSWORD_CHANGED, now, *others))
+            return changed
+
+        return await self._database.write(change)
 
 
 class SqlSessions:
@@ -93,6 +117,7 @@ class SqlSessions:
             "user_id": session.user.id,
             "generation": session.generation,
             "skipped": 0,
+            "batch": 0,
             "rotated_at": session.rotated_at,
             "created_at": session.created_at,
             "expires_at": session.expires_at,
@@ -107,20 +132,17 @@ class SqlSessions:
             .where(users.c.disabled_at.is_(None), users.c.password_hash == verified_hash)
             .with_for_update(read=True, of=users)
         )
-        async with self._database.write() as connection:
-            result = await connection.execute(insert(sessions).from_select(list(values), allowed))
-        return result.rowcount == 1
+        return await self._changed(insert(sessions).from_select(list(values), allowed)) == 1
 
     async def rotate(self, batch: Sequence[Presented], *, now: int, policy: Policy) -> list[Outcome]:
         """See ``SessionStore``."""
-        async with self._database.write() as connection:
-            return await rotate(connection, self._statements, batch, now, policy)
+        statements = self._statements
+        return await self._database.write(lambda connection: rotate(connection, statements, batch, now, policy))
 
     async def find_session(self, session_id: str) -> Session | None:
         """See ``SessionStore``."""
         statement = select(*SESSION_COLUMNS).join_from(sessions, users).where(sessions.c.id == session_id)
-        async with self._database.read() as connection:
-            row = (await connection.execute(statement)).one_or_none()
+        row = await self._database.read(lambda connection: connection.execute(statement).one_or_none())
         return row and session_of(row)
 
     async def list_sessions(self, user_id: str, *, now: int, policy: Policy) -> list[Session]:
@@ -132,20 +154,20 @@ class SqlSessions:
             .where(sessions.c.expires_at > now, sessions.c.rotated_at > now - policy.refresh_ttl)
             .order_by(sessions.c.rotated_at.desc())
         )
-        async with self._database.read() as connection:
-            return [session_of(row) for row in await connection.execute(statement)]
+        rows = await self._database.read(lambda connection: connection.execute(statement).all())
+        return [session_of(row) for row in rows]
 
     async def revoke(self, session_id: str, reason: RevocationReason, *, now: int, user_id: str | None = None) -> bool:
         """See ``SessionStore``."""
         of_user = [sessions.c.user_id == user_id] if user_id is not None else []
-        async with self._database.write() as connection:
-            result = await connection.execute(_revoke(reason, now, sessions.c.id == session_id, *of_user))
-        return result.rowcount == 1
+        return await self._changed(_revoke(reason, now, sessions.c.id == session_id, *of_user)) == 1
 
     async def revoke_user(self, user_id: str, reason: RevocationReason, *, now: int) -> int:
         """See ``SessionStore``."""
-        async with self._database.write() as connection:
-            return (await connection.execute(_revoke(reason, now, sessions.c.user_id == user_id))).rowcount
+        return await self._changed(_revoke(reason, now, sessions.c.user_id == user_id))
+
+    async def _changed(self, statement: Insert | Update) -> int:
+        return await self._database.write(lambda connection: connection.execute(statement).rowcount)
 
     async def revocations(self, *, since: int) -> list[Revocation]:
         """See ``SessionStore``."""
@@ -154,18 +176,21 @@ class SqlSessions:
             .where(sessions.c.revoked_at >= since)
             .order_by(sessions.c.revoked_at, sessions.c.id)
         )
-        async with self._database.read() as connection:
-            return [Revocation(*row) for row in await connection.execute(statement)]
+        rows = await self._database.read(lambda connection: connection.execute(statement).all())
+        return [Revocation(*row) for row in rows]
 
     async def delete_expired(self, *, before: int, limit: int) -> int:
         """See ``SessionStore``."""
         expired = select(sessions.c.id).where(sessions.c.expires_at < before).limit(limit)
-        async with self._database.write() as connection:
-            if self._database.dialect == "postgresql":
-                lock = select(func.pg_try_advisory_xact_lock(_JANITOR_LOCK))
-                if not (await connection.execute(lock)).scalar_one():
-                    return 0
-            return (await connection.execute(delete(sessions).where(sessions.c.id.in_(expired)))).rowcount
+        lock = select(func.pg_try_advisory_xact_lock(_JANITOR_LOCK))
+        alone = self._database.dialect == "sqlite"  # one writer at a time anyway
+
+        def sweep(connection: Connection) -> int:
+            if not alone and not connection.execute(lock).scalar_one():
+                return 0
+            return connection.execute(delete(sessions).where(sessions.c.id.in_(expired))).rowcount
+
+        return await self._database.write(sweep)
 
 
 class SqlStore(SqlUsers, SqlSessions):
@@ -177,13 +202,35 @@ class SqlStore(SqlUsers, SqlSessions):
 
     async def ping(self) -> None:
         """See ``Store``."""
-        async with self._database.read() as connection:
-            await connection.execute(select(1))
+        # SELECT 1 would not touch the file of a SQLite database at all.
+        statement = select(sessions.c.id).limit(1)
+        await self._database.read(lambda connection: connection.execute(statement).all())
 
 
 def _revoke(reason: RevocationReason, now: int, *which: ColumnElement[bool]) -> Update:
     live = update(sessions).where(sessions.c.revoked_at.is_(None), *which)
     return live.values(revoked_at=now, revoked_reason=reason.value)
+
+
+def open_database(url: str) -> Database:
+    """Open a database; connections are made when they are first used.
+
+    Args:
+        url: ``sqlite:///path``, or ``postgresql://…`` as libpq writes it, several hosts and ``target_session_attrs``
+            included.
+
+    Raises:
+        StartupError: the URL is neither, or the SQLite file cannot be opened.
+    """
+    if url.startswith(("postgresql://", "postgres://")):
+        return PostgresqlDatabase(url)
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise StartupError("AUTH_DATABASE_URL: not a database URL") from None
+    if parsed.drivername != "sqlite" or not parsed.database or parsed.database == ":memory:":
+        raise StartupError("AUTH_DATABASE_URL: must be sqlite:///path or postgresql://…")
+    return SqliteDatabase(Path(parsed.database))
 
 
 @asynccontextmanager

@@ -1,9 +1,9 @@
 """The token answer (RFC 6749 §5.1)."""
 
-import json
 from typing import Any
 
 from aiohttp import web
+from pydantic_core import to_json
 
 from auth_service.sessions import Granted
 
@@ -21,4 +21,4 @@ def token_response(granted: Granted, **members: Any) -> web.Response:
         "scope": granted.user.scope,
         **members,
     }
-    return web.Response(body=json.dumps(body).encode(), headers=_HEADERS)
+    return web.Response(body=to_json(body), headers=_HEADERS)

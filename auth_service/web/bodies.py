@@ -4,7 +4,7 @@ from collections import Counter
 from typing import TypeVar
 from urllib.parse import parse_qsl
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from pydantic import BaseModel, ValidationError
 
 from auth_service.errors import InvalidRequest, UnsupportedMediaType
@@ -20,15 +20,25 @@ async def read_body(request: web.Request, model: type[Model]) -> Model:
     """Return the body as *model*; unknown members are ignored.
 
     Raises:
-        UnsupportedMediaType: neither JSON nor a form.
-        InvalidRequest: malformed, a member missing, repeated (RFC 6749 §3.2) or of the wrong type.
+        UnsupportedMediaType: neither JSON nor a form, or compressed.
+        InvalidRequest: malformed or broken off, or a member missing, repeated (RFC 6749 §3.2) or of the wrong type.
     """
     content_type = request.content_type
     if content_type == _JSON:
-        return _validated_json(await request.read(), model)
+        return _validated_json(await _read(request), model)
     if content_type == _FORM:
-        return _validated_form(await request.read(), model)
+        return _validated_form(await _read(request), model)
     raise UnsupportedMediaType(content_type)
+
+
+async def _read(request: web.Request) -> bytes:
+    if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
+        raise UnsupportedMediaType("compressed")
+    try:
+        return await request.read()
+    except (web.RequestPayloadError, ConnectionError) as exc:
+        # Broken framing, or a client that hung up. The text of the exception would quote the body.
+        raise InvalidRequest(f"The body cannot be read: {type(exc).__name__}.") from None
 
 
 def _validated_json(body: bytes, model: type[Model]) -> Model:

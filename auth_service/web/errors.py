@@ -11,6 +11,7 @@ from aiohttp.typedefs import Handler
 from auth_service.errors import AuthError, InvalidToken, PayloadTooLarge, Unavailable
 
 log = structlog.get_logger(__name__)
+_CODES = {400: AuthError.code, 500: "server_error"}
 
 
 @web.middleware
@@ -27,12 +28,11 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     except web.HTTPException as exc:
         if exc.status < HTTPStatus.BAD_REQUEST:
             raise
-        phrase = HTTPStatus(exc.status).phrase
         allow = {"Allow": exc.headers["Allow"]} if "Allow" in exc.headers else {}
-        return error_response(exc.status, phrase.lower().replace(" ", "_"), f"{phrase}.", headers=allow)
+        return http_error_response(exc.status, headers=allow)
     except Exception:
         log.exception("unexpected", path=request.path, method=request.method)
-        return error_response(500, "server_error", "Something went wrong here.")
+        return http_error_response(500)
 
 
 def _answer(exc: AuthError) -> web.Response:
@@ -42,6 +42,12 @@ def _answer(exc: AuthError) -> web.Response:
     if isinstance(exc, InvalidToken):
         headers["WWW-Authenticate"] = f'Bearer error="{exc.code}"'
     return error_response(exc.status, exc.code, exc.description, reason=exc.reason, headers=headers)
+
+
+def http_error_response(status: int, *, headers: Mapping[str, str] | None = None) -> web.Response:
+    """Return the one error shape for a status alone: other texts of the framework may quote the request."""
+    phrase = HTTPStatus(status).phrase
+    return error_response(status, _CODES.get(status, phrase.lower().replace(" ", "_")), f"{phrase}.", headers=headers)
 
 
 def error_response(

@@ -2,8 +2,11 @@
 
 from aiohttp import web
 
+from auth_service.accounts import Accounts
 from auth_service.events import Events
+from auth_service.introspection import Introspection
 from auth_service.keys import WatchedKeys
+from auth_service.revocations import RevocationFeed
 from auth_service.sessions import Sessions
 from auth_service.settings import Settings
 
@@ -11,3 +14,6 @@ SETTINGS = web.AppKey("SETTINGS", Settings)
 EVENTS = web.AppKey("EVENTS", Events)
 SESSIONS = web.AppKey("SESSIONS", Sessions)
 PUBLIC_KEYS = web.AppKey("PUBLIC_KEYS", WatchedKeys[bytes])
+ACCOUNTS = web.AppKey("ACCOUNTS", Accounts)
+INTROSPECTION = web.AppKey("INTROSPECTION", Introspection)
+REVOCATIONS = web.AppKey("REVOCATIONS", RevocationFeed)

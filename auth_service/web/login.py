@@ -13,10 +13,13 @@ from auth_service.web.keys import SESSIONS
 
 MAX_NAME = 255
 MAX_PASSWORD = 1024
+MIN_NEW_PASSWORD = 8
 _MAX_USER_AGENT = 256
 # No control characters: PostgreSQL stores no NUL, and nobody has a line break in a name.
 Name = Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Password = Annotated[str, StringConstraints(min_length=1, max_length=MAX_PASSWORD)]
+# NIST SP 800-63B §3.1.1.2: length counts, composition does not.
+NewPassword = Annotated[str, StringConstraints(min_length=MIN_NEW_PASSWORD, max_length=MAX_PASSWORD)]
 
 
 class Login(BaseModel):

@@ -14,6 +14,7 @@ async def metadata(request: web.Request) -> web.Response:
             "issuer": issuer,
             "token_endpoint": f"{base}/refresh",
             "revocation_endpoint": f"{base}/logout",
+            "introspection_endpoint": f"{base}/introspect",
             "jwks_uri": f"{base}/.well-known/jwks.json",
             "grant_types_supported": ["refresh_token"],
             "response_types_supported": [],

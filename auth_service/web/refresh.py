@@ -26,7 +26,10 @@ async def refresh(request: web.Request) -> web.Response:
     body = await read_body(request, Refresh)
     if body.grant_type != "refresh_token":
         raise UnsupportedGrantType(body.grant_type)
-    return token_response(await request.app[SESSIONS].refresh(body.refresh_token, idempotency_key(request)))
+    granted = await request.app[SESSIONS].refresh(
+        body.refresh_token, idempotency_key(request), is_awaited=lambda: request.transport is not None
+    )
+    return token_response(granted)
 
 
 def idempotency_key(request: web.Request) -> str | None:

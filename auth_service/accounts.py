@@ -1,0 +1,77 @@
+"""What users may do with their own account: see and end sessions, change the password."""
+
+from auth_service.access_tokens import AccessTokens
+from auth_service.errors import InvalidCredentials, InvalidToken
+from auth_service.events import Events
+from auth_service.keys import WatchedKeys
+from auth_service.models import RevocationReason, Session
+from auth_service.passwords import Passwords
+from auth_service.rotation import Policy, is_expired
+from auth_service.sessions import Clock
+from auth_service.store import Store
+from auth_service.throttle import Throttle
+
+
+class Accounts:
+    """Every call begins with ``authenticate``: the session must be alive now, not only when the token was minted."""
+
+    def __init__(
+        self,
+        store: Store,
+        passwords: Passwords,
+        throttle: Throttle,
+        access: WatchedKeys[AccessTokens],
+        policy: Policy,
+        events: Events,
+        clock: Clock,
+    ) -> None:
+        self._store, self._passwords, self._throttle = store, passwords, throttle
+        self._access, self._policy, self._events, self._clock = access, policy, events, clock
+
+    async def authenticate(self, access_token: str) -> Session:
+        """Return the live session of an access token.
+
+        Raises:
+            InvalidToken: the token is refused, or its session has ended.
+            Unavailable: the database does not answer.
+        """
+        session = await self._store.find_session(self._access.current.read(access_token, self._clock()).sid)
+        if session is None or session.revoked_at is not None or session.user.disabled_at is not None:
+            raise InvalidToken("the session has ended")
+        if is_expired(session, self._clock(), self._policy):
+            raise InvalidToken("the session has expired")
+        return session
+
+    async def sessions(self, of: Session) -> list[Session]:
+        """Return the live sessions of the caller, the latest seen first. Raises: Unavailable."""
+        return await self._store.list_sessions(of.user.id, now=self._clock(), policy=self._policy)
+
+    async def end_session(self, of: Session, session_id: str) -> bool:
+        """End one of the caller's sessions. False if the caller has no such live session. Raises: Unavailable."""
+        reason = RevocationReason.LOGOUT
+        ended = await self._store.revoke(session_id, reason, now=self._clock(), user_id=of.user.id)
+        self._events.revoked(reason, int(ended), sub=of.user.id, sid=session_id)
+        return ended
+
+    async def change_password(self, of: Session, current: str, new: str) -> None:
+        """Set a new password; every other session of the user is revoked in the same transaction.
+
+        Raises:
+            InvalidCredentials: *current* is wrong, or another change came first.
+            TooManyAttempts: too many wrong ones, from this session.
+            Busy: too many passwords wait to be verified.
+            Unavailable: the database does not answer.
+        """
+        # A stolen access token must not guess the password from its owner's session.
+        await self._throttle.check(of.user.username, of.id)
+        found = await self._store.find_credentials(of.user.username)
+        if not await self._passwords.verify(found.password_hash if found else None, current) or found is None:
+            await self._throttle.failed(of.user.username, of.id)
+            raise InvalidCredentials("the current password is wrong")
+        fresh = await self._passwords.hash(new)
+        changed = await self._store.set_password(
+            of.user.id, fresh, replacing=found.password_hash, keep=of.id, now=self._clock()
+        )
+        if not changed:
+            raise InvalidCredentials("the password was changed meanwhile")
+        self._events.password_changed(of.user.id)

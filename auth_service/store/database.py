@@ -1,0 +1,42 @@
+"""A database as the store sees it: functions of one connection, each run as one transaction."""
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Protocol, TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from auth_service.errors import Unavailable
+
+T = TypeVar("T")
+
+
+class Database(Protocol):
+    """One database. A function that is given to it does no other I/O: it may run in a thread, or more than once."""
+
+    dialect: str
+    """``sqlite`` or ``postgresql``."""
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Run *work* as one transaction and commit it. On any error nothing of it has happened. Raises: Unavailable."""
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run *work*, which changes nothing, as one transaction. Raises: Unavailable."""
+
+    async def close(self) -> None:
+        """Finish what is under way and close every connection."""
+
+
+class unavailable_on_failure:  # noqa: N801 - reads as a phrase where it is used
+    """Database and network failures become ``Unavailable``; everything else passes."""
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Translate. The original stays as the cause, for the log."""
+        if isinstance(exc, SQLAlchemyError | OSError | TimeoutError):
+            raise Unavailable(f"{type(exc).__name__}: {exc}") from exc

@@ -1,0 +1,119 @@
+"""SQLite, opened so that an answered rotation is on disk.
+
+A transaction is one visit to a thread, not one for each statement: the visits would cost more than the statements.
+SQLite has one writer at a time; one writing thread for each process spares the process's own writes from waiting for
+each other by polling.
+"""
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.pool import SingletonThreadPool
+
+from auth_service.errors import StartupError
+from auth_service.store.database import unavailable_on_failure
+
+T = TypeVar("T")
+
+MINIMUM = (3, 38, 0)  # json_each is built in; RETURNING and UPDATE … FROM are older
+_BUSY_TIMEOUT_S = 5
+_READERS = 2
+_PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",  # an answered rotation is on disk
+    "foreign_keys=ON",
+    "trusted_schema=OFF",
+    "cache_size=-65536",  # KiB
+    "mmap_size=1073741824",
+)
+
+
+class SqliteDatabase:
+    """One file."""
+
+    dialect = "sqlite"
+
+    def __init__(self, path: Path) -> None:
+        """Make the file if it is missing.
+
+        Raises:
+            StartupError: SQLite is too old, or the file cannot be opened.
+        """
+        if sqlite3.sqlite_version_info < MINIMUM:
+            raise StartupError(f"SQLite {sqlite3.sqlite_version} is too old; 3.38 or newer is needed")
+        _create_privately(path)
+        self._writer = _Threads(path, "BEGIN IMMEDIATE", count=1)
+        self._readers = _Threads(path, "BEGIN", count=_READERS)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """See ``Database``."""
+        return await self._writer.run(work)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """See ``Database``."""
+        return await self._readers.run(work)
+
+    async def close(self) -> None:
+        """See ``Database``."""
+        await asyncio.gather(self._writer.close(), self._readers.close())
+
+
+def _create_privately(path: Path) -> None:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # The file holds password hashes: nobody else may read it. Its -wal and -shm take over the mode.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as exc:
+        raise StartupError(f"AUTH_DATABASE_URL: cannot open {path}: {exc.strerror}") from None
+
+
+class _Threads:
+    """Threads with a connection each; transactions queue for them."""
+
+    def __init__(self, path: Path, begin: str, *, count: int) -> None:
+        self._engine = _engine(path, begin)
+        self._pool = ThreadPoolExecutor(count, thread_name_prefix=begin.lower())
+
+    async def run(self, work: Callable[[Connection], T]) -> T:
+        def transaction() -> T:
+            with self._engine.begin() as connection:
+                return work(connection)
+
+        with unavailable_on_failure():
+            return await asyncio.get_running_loop().run_in_executor(self._pool, transaction)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._pool.shutdown)
+        self._engine.dispose()
+
+
+def _engine(path: Path, begin: str) -> Engine:
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)),
+        poolclass=SingletonThreadPool,
+        # Used by one thread, closed by another.
+        connect_args={"timeout": _BUSY_TIMEOUT_S, "check_same_thread": False},
+        hide_parameters=True,
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: object) -> None:
+        # The driver must not begin transactions by itself: it would begin deferred ones, whose first write can find
+        # another process's in the way (SQLITE_BUSY without waiting).
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in _PRAGMAS:
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin_transaction(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine

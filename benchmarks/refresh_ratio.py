@@ -1,0 +1,189 @@
+"""What a durable rotation costs: ``POST /refresh`` on SQLite ÷ a bare aiohttp JSON echo of as large a body.
+
+    python -m benchmarks.refresh_ratio [--rounds 7] [--seconds 2] [--connections 64]
+    python -m benchmarks.refresh_ratio --sessions 10000 10000000
+
+Refreshes are chained: each presents the token of the last answer, with a fresh Idempotency-Key. The servers share one
+core, and are asked in turn; the load comes from another core. With ``--sessions A B`` the table is filled to those
+sizes and the two rates are compared instead. Goals: at least 0.6 of the echo; with 10 million sessions at least 0.9 of
+the rate with 10 thousand.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import uvloop
+
+from auth_service import keys
+from auth_service.models import Session, User, new_session_id
+from auth_service.refresh_tokens import RefreshKey, RefreshTokens
+from auth_service.store.sql import open_store
+from benchmarks.http_load import Answer, NextRequest, load
+from benchmarks.servers import cores, server
+
+ECHO_GOAL, SIZE_GOAL = 0.6, 0.9
+DAY_MS = 86_400_000
+
+
+def post(path: str, body: bytes, *headers: str) -> bytes:
+    """Return a request."""
+    head = [f"POST {path} HTTP/1.1", "Host: localhost", "Content-Type: application/json", *headers]
+    return "\r\n".join([*head, f"Content-Length: {len(body)}", "", ""]).encode() + body
+
+
+def echoed(_number: int) -> NextRequest:
+    """Post a body of the size of a refresh."""
+    request = post("/echo", json.dumps({"refresh_token": "x" * 61}).encode())
+
+    def next_request(last: Answer | None) -> bytes:
+        # The load generator reads the answer's JSON here too, so that both sides do the same work.
+        assert last is None or json.loads(last.body)
+        return request
+
+    return next_request
+
+
+async def open_sessions(database: Path, tokens: RefreshTokens, number: int) -> list[str]:
+    """Open that many sessions of one user; return their refresh tokens."""
+    now = time.time_ns() // 1_000_000
+    user = User("u", "zs", "zs@example.com", "read write")
+    async with open_store(f"sqlite:///{database}") as store:
+        await store.add_user(user, "no hash", now=now)
+        opened = [Session(new_session_id(), user, 0, now, None, now, now + 30 * DAY_MS) for _ in range(number)]
+        for session in opened:
+            assert await store.create_session(session, verified_hash="no hash")
+    return [tokens.encode(session.id, 0) for session in opened]
+
+
+def fill(database: Path, number: int) -> None:
+    """Bring the table to *number* sessions, as if they had been opened over the last 30 days."""
+    now = time.time_ns() // 1_000_000
+    statement = """
+        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :number)
+        INSERT INTO sessions (id, user_id, generation, skipped, batch, rotated_at, idempotency_digest, created_at,
+                              expires_at, user_agent, ip)
+        SELECT substr(hex(randomblob(11)), 1, 22) AS id, 'u', abs(random() % 1000), 0, 0, :now - abs(random() % :week),
+               lower(hex(randomblob(32))), :now - i * 10, :now + abs(random() % :month), 'benchmark', '127.0.0.1'
+        FROM n ORDER BY id"""
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        have = connection.execute("SELECT count(*) FROM sessions").fetchone()[0]
+        if number > have:
+            values = {"number": number - have, "now": now, "week": 7 * DAY_MS, "month": 30 * DAY_MS}
+            connection.execute("PRAGMA synchronous=OFF")
+            connection.execute(statement, values)
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.execute("ANALYZE")
+
+
+@contextlib.contextmanager
+def auth_service(folder: Path, connections: int, sessions: int) -> Iterator[tuple[int, list[str]]]:
+    """Start an auth service on SQLite with *sessions* sessions; give its port and the tokens of *connections* more."""
+    folder.mkdir()
+    files = {"AUTH_ACCESS_KEYS": folder / "access.jwks.json", "AUTH_REFRESH_KEYS": folder / "refresh.jwks.json"}
+    for path in files.values():
+        keys.create(path)
+    refresh_keys = keys.read_key_file(files["AUTH_REFRESH_KEYS"])
+    tokens = RefreshTokens([RefreshKey(key["kid"], keys.secret_of(key)) for key in refresh_keys])
+    database = folder / "auth.db"
+    first = asyncio.run(open_sessions(database, tokens, connections))
+    fill(database, sessions)
+    settings = {name: str(path) for name, path in files.items()}
+    command = ("-m", "auth_service", "serve")
+    with server(
+        *command, core=cores()[0], AUTH_PORT="0", AUTH_DATABASE_URL=f"sqlite:///{database}", **settings
+    ) as port:
+        yield port, first
+
+
+async def measure(
+    ports: dict[str, int], makers: dict[str, Callable[[int], NextRequest]], options: argparse.Namespace
+) -> dict[str, list[float]]:
+    """Ask the servers in turn, the first of each round changing."""
+    rates: dict[str, list[float]] = {name: [] for name in ports}
+    for round_ in range(-1, options.rounds):
+        names = list(ports) if round_ % 2 else list(reversed(ports))
+        for name in names:
+            connections = options.connections
+            result = await load(
+                "127.0.0.1", ports[name], makers[name], connections=connections, duration_s=options.seconds
+            )
+            assert not result.failures, result.failures[:3]
+            if round_ >= 0:  # the first round warms up
+                rates[name].append(result.per_second)
+                p99 = result.percentile_s(99) * 1e3
+                print(f"  {round_ + 1:2} {name:>16} {result.per_second:8.0f}/s  p99 {p99:6.2f} ms", flush=True)
+    return rates
+
+
+def report(rates: dict[str, list[float]], numerator: str, denominator: str, goal: float) -> bool:
+    """Print medians with their spread; say whether the goal is reached."""
+    for name, values in rates.items():
+        low, middle, high = min(values), statistics.median(values), max(values)
+        print(f"{name:>16} median {middle:8.0f}/s  min {low:8.0f}  max {high:8.0f}")
+    pairs = [a / b for a, b in zip(rates[numerator], rates[denominator], strict=True)]
+    ratio = statistics.median(pairs)
+    print(f"{numerator} ÷ {denominator}: median {ratio:.3f}  min {min(pairs):.3f}  max {max(pairs):.3f}; goal {goal}")
+    return ratio >= goal
+
+
+class Chains:
+    """Makes each connection go on with its own chain, over all rounds."""
+
+    def __init__(self, tokens: list[str]) -> None:
+        self._tokens = tokens
+
+    def __call__(self, number: int) -> NextRequest:
+        """Return what makes the requests of connection *number*."""
+
+        def next_request(last: Answer | None) -> bytes:
+            if last is not None:
+                assert last.status == 200, last
+                self._tokens[number] = json.loads(last.body)["refresh_token"]
+            token = self._tokens[number]
+            # As good as random, and the same again for a request whose answer the last round did not wait for.
+            key = f"Idempotency-Key: {token[-24:]}"
+            return post("/refresh", json.dumps({"refresh_token": token}).encode(), key)
+
+        return next_request
+
+
+def main() -> None:
+    """Measure and report; exit 1 below the goal."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--sessions", type=int, nargs=2, metavar=("A", "B"))
+    options = parser.parse_args()
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        ports: dict[str, int] = {}
+        makers: dict[str, Callable[[int], NextRequest]] = {}
+        sizes = options.sessions or [0]
+        for size in sizes:
+            name = f"{size:,} sessions" if size else "refresh"
+            service = auth_service(folder / str(size), options.connections, size)
+            ports[name], tokens = stack.enter_context(service)
+            makers[name] = Chains(tokens)
+        if not options.sessions:
+            ports["echo"] = stack.enter_context(server("-m", "benchmarks.json_echo", core=cores()[0]))
+            makers["echo"] = echoed
+        rates = uvloop.run(measure(ports, makers, options))
+    first, second = ports
+    reached = report(rates, second, first, SIZE_GOAL) if options.sessions else report(rates, first, second, ECHO_GOAL)
+    sys.exit(not reached)
+
+
+if __name__ == "__main__":
+    os.sched_setaffinity(0, {cores()[1]})
+    main()

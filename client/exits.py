@@ -1,0 +1,88 @@
+"""Exit codes of the command line, and one line for every failure."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Coroutine
+from enum import IntEnum
+from typing import Any, NoReturn
+
+import aiohttp
+
+from client.errors import (
+    AuthRejected,
+    AuthUnavailable,
+    ClientError,
+    ConfigurationError,
+    InvalidCredentials,
+    LoginRequired,
+    StorageError,
+)
+
+
+class Exit(IntEnum):
+    """Exit codes."""
+
+    OK = 0
+    FAILED = 1  # anything that has no code of its own; a claim of the demonstration that did not hold
+    USAGE = 2  # an option or address that cannot work
+    LOGIN_REQUIRED = 3  # no session, or it has ended; or the user name or password is wrong
+    UNAVAILABLE = 4  # a service cannot be reached, or asks to be left alone
+    REJECTED = 5  # the auth service answers nonsense
+    STORAGE = 6  # tokens cannot be read or kept
+    HTTP_ERROR = 7  # `get`: the answer's status is 400 or above; its body is printed all the same
+    INTERRUPTED = 130  # Ctrl-C
+
+
+_CODES: tuple[tuple[type[BaseException], Exit], ...] = (
+    (ConfigurationError, Exit.USAGE),
+    (InvalidCredentials, Exit.LOGIN_REQUIRED),
+    (LoginRequired, Exit.LOGIN_REQUIRED),
+    (AuthUnavailable, Exit.UNAVAILABLE),
+    (AuthRejected, Exit.REJECTED),
+    (StorageError, Exit.STORAGE),
+    (ClientError, Exit.FAILED),
+    (aiohttp.InvalidURL, Exit.USAGE),
+    (aiohttp.NonHttpUrlClientError, Exit.USAGE),
+    (aiohttp.ClientError, Exit.UNAVAILABLE),
+    (TimeoutError, Exit.UNAVAILABLE),
+    (OSError, Exit.FAILED),
+)
+
+_ADVICE = {
+    "no_session": "no session: run `dualtoken login`",
+    "logged_out": "logged out: run `dualtoken login`",
+    "reused": "the session was ended, because a copy of its refresh token was used: run `dualtoken login`",
+    "expired": "the session has expired: run `dualtoken login`",
+    "revoked": "the session was ended by the auth service: run `dualtoken login`",
+}
+
+
+def run(work: Coroutine[Any, Any, Exit]) -> NoReturn:
+    """Run a command to its exit code, with one line on standard error if it fails."""
+    try:
+        code = asyncio.run(work)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        code = Exit.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; the interpreter would complain when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = Exit.OK
+    except (ClientError, aiohttp.ClientError, OSError) as error:
+        code = next(code for kind, code in _CODES if isinstance(error, kind))
+        sys.stderr.write(f"dualtoken: {sentence(error)}\n")
+    sys.exit(code)
+
+
+def sentence(error: BaseException) -> str:
+    """Say in one line what went wrong and what to do."""
+    if isinstance(error, LoginRequired):
+        return _ADVICE.get(error.reason, f"the session has ended ({error.reason}): run `dualtoken login`")
+    if isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError):
+        return "not an address: write it like https://api.example/home"
+    if isinstance(error, TimeoutError) and not str(error):
+        return "no answer in time"
+    if isinstance(error, AuthUnavailable) and error.retry_after is not None:
+        return f"{error}: try again in {error.retry_after:.0f} s"
+    return str(error) or type(error).__name__

@@ -1,0 +1,110 @@
+"""Sessions in the operating system's key ring."""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import platformdirs
+
+from client.errors import StorageError
+from client.storage import StoredSession, document
+from client.storage.locking import account_lock, make_folder
+from client.storage.worker import Worker
+
+if TYPE_CHECKING:
+    from keyring.backend import KeyringBackend
+
+_log = logging.getLogger("dualtoken.client")
+
+SERVICE: Final = "dualtoken"
+
+
+class KeyringStorage:
+    """Keeps each session as one entry of the key ring: needs the extra ``dualtoken[keyring]``.
+
+    A key ring has no lock of its own, so lock files stand in the user's data folder; they hold nothing.
+
+    Args:
+        account: tells several users of one auth service apart.
+        backend: None: the one that the ``keyring`` library finds on this machine.
+        lock_folder: None: the platform's folder for this user's data.
+
+    Raises:
+        StorageError: the library is missing.
+    """
+
+    def __init__(
+        self, *, account: str = "default", backend: "KeyringBackend | None" = None, lock_folder: Path | None = None
+    ) -> None:
+        try:
+            import keyring
+        except ImportError:
+            raise StorageError("the key ring needs an extra: pip install 'dualtoken[keyring]'") from None
+        self._backend = backend or keyring.get_keyring()
+        self._account = account
+        self._lock_folder = lock_folder or platformdirs.user_data_path("dualtoken", appauthor=False)
+        self._worker = Worker()
+
+    def __repr__(self) -> str:
+        return f"KeyringStorage(account={self._account!r}, backend={type(self._backend).__name__})"
+
+    async def load(self, account: str) -> StoredSession | None:
+        """Return what was stored last. An entry that is not ours is set aside, which the log says."""
+        return await self._worker.run(self._read, self._key(account))
+
+    async def save(self, account: str, session: StoredSession) -> None:
+        """Store *session*, whatever was there."""
+        await self._worker.run(self._write, self._key(account), session)
+
+    async def swap(self, account: str, expected: str | None, session: StoredSession) -> bool:
+        """Store *session* if the stored refresh token is *expected*.
+
+        One step for the tasks of this process. Between processes it is as atomic as the account's lock, which every
+        refresh holds, makes it.
+        """
+
+        def swap(key: str) -> bool:
+            stored = self._read(key)
+            if (stored.refresh_token if stored else None) != expected:
+                return False
+            self._write(key, session)
+            return True
+
+        return await self._worker.run(swap, self._key(account))
+
+    @asynccontextmanager
+    async def lock(self, account: str, timeout_s: float) -> AsyncIterator[None]:
+        """Keep other refreshers of *account* out, in all processes of this user."""
+        await self._worker.run(make_folder, self._lock_folder)
+        async with account_lock(self._lock_folder / "keyring", self._key(account), timeout_s, self._worker):
+            yield
+
+    def _key(self, account: str) -> str:
+        return f"{account} {self._account}"
+
+    def _read(self, key: str) -> StoredSession | None:
+        text = self._call(self._backend.get_password, SERVICE, key)
+        if text is None:
+            return None
+        try:
+            return document.read_session(str(text).encode())
+        except document.ForeignDocument:
+            aside = f"{key} (set aside)"
+            self._call(self._backend.set_password, SERVICE, aside, str(text))
+            self._call(self._backend.delete_password, SERVICE, key)
+            _log.error("the key ring's entry for %s is not a session: it is now %r; log in again", key, aside)
+            return None
+
+    def _write(self, key: str, session: StoredSession) -> None:
+        self._call(self._backend.set_password, SERVICE, key, document.write_session(session).decode())
+
+    def _call(self, function: Callable[..., object], *args: str) -> object:
+        from keyring.errors import KeyringError
+
+        try:
+            return function(*args)
+        except KeyringError as error:
+            # Some back ends quote what they were given.
+            raise StorageError(f"the key ring refuses: {type(error).__name__}") from None

@@ -1,0 +1,85 @@
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestClient
+
+from auth_service import keys
+from auth_service.app import create_app
+from auth_service.models import User
+from auth_service.passwords import Passwords
+from auth_service.settings import Settings
+from auth_service.store.sql import open_store
+from tests.auth_service.command_line import Run, runner
+from tests.auth_service.running import FAST_HASHER, PASSWORD, START_MS, Auth, AuthServer, CountingHasher, ManualClock
+
+StartAuth = Callable[..., Awaitable[Auth]]
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("AUTH_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """A clock that stands still."""
+    return ManualClock()
+
+
+@pytest.fixture
+def user() -> User:
+    """The account that every test service knows; its password is ``PASSWORD``."""
+    return User(id="u-1", username="zs", email="zs@example.org", scope="read write")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings with fresh keys and a database file, all in the test's own directory."""
+    access, refresh = tmp_path / "access.jwks.json", tmp_path / "refresh.jwks.json"
+    for path in (access, refresh):
+        keys.create(path)
+    return Settings(
+        database_url=f"sqlite:///{tmp_path / 'auth.db'}",
+        access_keys=access,
+        refresh_keys=refresh,
+        issuer="https://auth.example",
+        audience="https://api.example",
+    )
+
+
+@pytest.fixture
+async def start_auth(settings: Settings, clock: ManualClock, user: User) -> AsyncIterator[StartAuth]:
+    """Return what starts a service, with settings changed as the caller likes and the user in its database."""
+    async with AsyncExitStack() as stack:
+
+        async def start(**changes: Any) -> Auth:
+            changed = settings.model_copy(update=changes)
+            async with open_store(changed.database_url.get_secret_value()) as store:
+                await store.add_user(user, FAST_HASHER.hash(PASSWORD), now=START_MS)
+            hasher = CountingHasher()
+            app = create_app(changed, clock=clock, make_passwords=partial(Passwords, hasher, cores=1))
+            client = await stack.enter_async_context(TestClient(AuthServer(app, changed)))
+            return Auth(client, changed, clock, hasher)
+
+        yield start
+
+
+@pytest.fixture
+async def auth(start_auth: StartAuth) -> Auth:
+    """A running service with default settings."""
+    return await start_auth()
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """Run commands on keys and a database in the test's own directory: ``run("users", "list")``."""
+    monkeypatch.setenv("AUTH_DATABASE_URL", f"sqlite:///{tmp_path / 'auth.db'}")
+    monkeypatch.setenv("AUTH_ACCESS_KEYS", str(tmp_path / "access.jwks.json"))
+    monkeypatch.setenv("AUTH_REFRESH_KEYS", str(tmp_path / "refresh.jwks.json"))
+    return runner(monkeypatch, capsys)

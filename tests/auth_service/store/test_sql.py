@@ -1,0 +1,201 @@
+"""The contracts of ``Store`` for accounts and sessions."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from auth_service.models import Client, RevocationReason, Session, User, new_session_id
+from auth_service.rotation import Policy
+from auth_service.store import Store
+from auth_service.store.sql import open_store
+from tests.auth_service.running import START_MS
+from tests.auth_service.store.conftest import DAY, EVERY_DATABASE, HASH
+
+pytestmark = EVERY_DATABASE
+
+POLICY = Policy(refresh_ttl=7 * DAY, grace=10_000)
+OTHER = User("u-2", "mk", "mk@example.org", "read")
+LATER = START_MS + 1000
+
+
+async def add_session(store: Store, session: Session, **changes: object) -> Session:
+    """Store a session like *session*, with an id of its own."""
+    added = replace(session, id=new_session_id(), **changes)
+    assert await store.create_session(added, verified_hash=HASH)
+    return added
+
+
+async def revoked(store: Store, *sessions: Session) -> list[str | None]:
+    """Return why each session was revoked."""
+    found = [await store.find_session(session.id) for session in sessions]
+    return [session.revoked_reason if session else "gone" for session in found]
+
+
+async def test_a_user_is_found_by_name_and_by_id(store: Store, user: User) -> None:
+    """What was added is found, hash included; nothing else is."""
+    found = await store.find_credentials("zs")
+
+    assert found is not None
+    assert (user, HASH) == (found.user, found.password_hash)
+    assert user == await store.find_user("u-1")
+    assert None is await store.find_credentials("ZS")
+    assert None is await store.find_user("zs")
+
+
+async def test_a_name_is_taken_once(store: Store, user: User) -> None:
+    """A second user of one name is not added, and changes nothing."""
+    assert not await store.add_user(replace(OTHER, username="zs"), "other", now=LATER)
+    assert [user] == await store.list_users()
+
+
+async def test_of_many_who_take_a_name_at_once_one_has_it(store: Store) -> None:
+    """Concurrent additions of one name: exactly one is added."""
+    candidates = [replace(OTHER, id=f"id {number}") for number in range(8)]
+
+    added = await asyncio.gather(*(store.add_user(user, HASH, now=LATER) for user in candidates))
+
+    assert 1 == sum(added)
+
+
+async def test_users_are_listed_by_name(store: Store, user: User) -> None:
+    """The list is in the order of the names."""
+    await store.add_user(OTHER, HASH, now=LATER)
+
+    assert [OTHER, user] == await store.list_users()
+
+
+async def test_disabling_revokes_the_users_sessions(store: Store, session: Session) -> None:
+    """A disabled user has no live session; other users keep theirs; enabling brings none back."""
+    await store.add_user(OTHER, HASH, now=START_MS)
+    theirs = await add_session(store, session, user=OTHER)
+
+    assert await store.set_disabled("zs", disabled=True, now=LATER)
+    assert ["user_disabled", None] == await revoked(store, session, theirs)
+    assert await store.set_disabled("zs", disabled=False, now=LATER)
+    assert ["user_disabled", None] == await revoked(store, session, theirs)
+    found = await store.find_user("u-1")
+    assert found is not None
+    assert None is found.disabled_at
+
+
+async def test_disabling_nobody_is_false(store: Store) -> None:
+    """An unknown name is said to be unknown."""
+    assert not await store.set_disabled("nobody", disabled=True, now=LATER)
+
+
+async def test_a_new_password_revokes_all_but_one_session(store: Store, session: Session) -> None:
+    """A change of password ends every other session of that user in the same transaction."""
+    kept = await add_session(store, session)
+
+    assert await store.set_password("u-1", "new", replacing=HASH, keep=kept.id, now=LATER)
+    assert ["password_changed", None] == await revoked(store, session, kept)
+    found = await store.find_credentials("zs")
+    assert found is not None
+    assert "new" == found.password_hash
+
+
+async def test_a_password_changed_meanwhile_is_not_overwritten(store: Store, session: Session) -> None:
+    """If the stored hash is not the one that was verified, nothing is done."""
+    assert not await store.set_password("u-1", "new", replacing="older", keep=None, now=LATER)
+    assert [None] == await revoked(store, session)
+    assert not await store.set_password("nobody", "new", replacing=None, keep=None, now=LATER)
+
+
+async def test_a_session_is_found_as_it_was_stored(store: Store, new_session: Session) -> None:
+    """Every field comes back."""
+    stored = await add_session(store, new_session, client=Client("Firefox", "192.0.2.1"))
+
+    assert stored == await store.find_session(stored.id)
+    assert None is await store.find_session("unknown")
+
+
+async def test_no_session_slips_past_a_change_of_password(store: Store, new_session: Session) -> None:
+    """A log-in that verified the old password opens no session after the change."""
+    await store.set_password("u-1", "new", replacing=None, keep=None, now=LATER)
+
+    assert not await store.create_session(new_session, verified_hash=HASH)
+    assert None is await store.find_session(new_session.id)
+
+
+async def test_no_session_slips_past_disabling(store: Store, new_session: Session) -> None:
+    """A log-in that verified the password just before the user was disabled opens no session."""
+    await store.set_disabled("zs", disabled=True, now=LATER)
+
+    assert not await store.create_session(new_session, verified_hash=HASH)
+
+
+async def test_live_sessions_are_listed_latest_first(store: Store, session: Session) -> None:
+    """Sessions that ended, by whatever cause, are not in the list."""
+    newer = await add_session(store, session, rotated_at=LATER)
+    await add_session(store, session, rotated_at=LATER - 7 * DAY)
+    await add_session(store, session, expires_at=LATER)
+    ended = await add_session(store, session)
+    await store.revoke(ended.id, RevocationReason.LOGOUT, now=LATER)
+
+    assert [newer, session] == await store.list_sessions("u-1", now=LATER, policy=POLICY)
+    assert [] == await store.list_sessions("u-2", now=LATER, policy=POLICY)
+
+
+async def test_a_session_is_revoked_once(store: Store, session: Session) -> None:
+    """The first revocation stands; a second is False and changes neither time nor reason."""
+    assert await store.revoke(session.id, RevocationReason.LOGOUT, now=LATER)
+    assert not await store.revoke(session.id, RevocationReason.OPERATOR, now=LATER + 1)
+    found = await store.find_session(session.id)
+    assert found is not None
+    assert (LATER, "logout") == (found.revoked_at, found.revoked_reason)
+
+
+async def test_a_user_revokes_no_session_of_another(store: Store, session: Session) -> None:
+    """With a user given, only that user's session is revoked."""
+    assert not await store.revoke(session.id, RevocationReason.LOGOUT, now=LATER, user_id="u-2")
+    assert await store.revoke(session.id, RevocationReason.LOGOUT, now=LATER, user_id="u-1")
+
+
+async def test_revoking_a_users_sessions_counts_them(store: Store, session: Session) -> None:
+    """Only live sessions count."""
+    await add_session(store, session)
+
+    assert 2 == await store.revoke_user("u-1", RevocationReason.LOGOUT, now=LATER)
+    assert 0 == await store.revoke_user("u-1", RevocationReason.LOGOUT, now=LATER)
+
+
+async def test_revocations_are_listed_in_order_of_time(store: Store, session: Session) -> None:
+    """The feed has what was revoked at or after a time, oldest first, with its reason."""
+    other = await add_session(store, session)
+    await add_session(store, session)
+    await store.revoke(other.id, RevocationReason.OPERATOR, now=LATER)
+    await store.revoke(session.id, RevocationReason.LOGOUT, now=LATER + 1)
+
+    feed = [(entry.session_id, entry.reason) for entry in await store.revocations(since=LATER)]
+
+    assert [(other.id, "operator"), (session.id, "logout")] == feed
+    assert [session.id] == [entry.session_id for entry in await store.revocations(since=LATER + 1)]
+
+
+async def test_expired_sessions_are_deleted_a_few_at_a_time(store: Store, session: Session) -> None:
+    """Only sessions past their absolute end go, revoked ones included, and no more than the limit."""
+    for _ in range(3):
+        await add_session(store, session, expires_at=LATER)
+
+    assert 2 == await store.delete_expired(before=LATER + 1, limit=2)
+    assert 1 == await store.delete_expired(before=LATER + 1, limit=2)
+    assert 0 == await store.delete_expired(before=LATER + 1, limit=2)
+    assert session == await store.find_session(session.id)
+
+
+@pytest.mark.parametrize("name", ["'; DROP TABLE users; --", "ж", "🔑", "%", "a" * 255])
+async def test_any_text_is_a_name(store: Store, name: str) -> None:
+    """Names are values, never SQL."""
+    user = replace(OTHER, username=name)
+
+    assert await store.add_user(user, HASH, now=LATER)
+    found = await store.find_credentials(name)
+    assert found is not None
+    assert user == found.user
+
+
+async def test_what_was_answered_is_seen_by_others(url: str, session: Session) -> None:
+    """Whoever else opens the database sees the session at once."""
+    async with open_store(url) as other:
+        assert session == await other.find_session(session.id)

@@ -1,0 +1,84 @@
+"""How the service refuses to start: one line that names the cause, exit 2, no trace."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from auth_service.errors import StartupError
+from auth_service.serving import bind, tls_context
+from auth_service.settings import load_settings
+from tests.auth_service.command_line import Run, problem
+from tests.auth_service.test_settings import BAD
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, values[0]) for name, values in BAD.items()])
+def test_a_bad_setting_is_named(run: Run, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """Each setting with a value that cannot be: one line that names it, exit 2."""
+    monkeypatch.setenv(name, value)
+
+    assert name in problem(run("serve"))
+
+
+def test_migrate_says_what_it_did(run: Run) -> None:
+    """The first migration names both ends, the second says that there was nothing to do."""
+    first, second = run("migrate"), run("migrate")
+
+    assert (0, 0) == (first.status, second.status)
+    assert "empty" in first.out
+    assert "already there" in second.out
+
+
+def test_a_database_path_that_cannot_be_written_is_named(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A database below a file: one line with the setting and the path."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("AUTH_DATABASE_URL", f"sqlite:///{tmp_path}/file/auth.db")
+
+    assert f"AUTH_DATABASE_URL: cannot open {tmp_path}/file/auth.db" in problem(run("migrate"))
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["users", "add"], ["serve", "--nonsense"], ["keys", "nonsense"]])
+def test_a_wrong_command_is_exit_2(run: Run, arguments: list[str]) -> None:
+    """A command that does not exist or lacks an argument is exit 2 with the usage, no trace."""
+    finished = run(*arguments)
+
+    assert 2 == finished.status
+    assert "Usage" in finished.err
+    assert "Traceback" not in finished.err
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
+def test_a_port_in_use_is_named(host: str) -> None:
+    """The address that is taken stands in the line."""
+    with bind(host, 0) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(StartupError, match=f"{host}:{port}"):
+            bind(host, port)
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no such host", "x" * 300, "..", "host.invalid", "\x00"])
+def test_an_address_that_is_not_this_machines_is_named(host: str) -> None:
+    """Whatever stands in AUTH_HOST, what cannot be listened on is one line."""
+    with pytest.raises(StartupError, match="cannot listen on") as caught:
+        bind(host, 0)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_free_port_is_chosen_by_the_system() -> None:
+    """With AUTH_PORT=0 the system chooses."""
+    with bind("127.0.0.1", 0) as listener:
+        assert isinstance(listener, socket.socket)
+        assert listener.getsockname()[1] > 0
+
+
+def test_certificates_that_cannot_be_used_are_named(tmp_path: Path) -> None:
+    """A missing or malformed certificate is one line that names both settings."""
+    for content in (None, "nonsense"):
+        if content:
+            (tmp_path / "cert.pem").write_text(content)
+        settings = load_settings(tls_cert=tmp_path / "cert.pem", tls_key=tmp_path / "cert.pem")
+
+        with pytest.raises(StartupError, match="AUTH_TLS_CERT, AUTH_TLS_KEY"):
+            tls_context(settings)

@@ -1,0 +1,245 @@
+import json
+import os
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from auth_service import keys
+from auth_service.app import create_app
+from auth_service.errors import StartupError
+from auth_service.keys import ALGORITHMS, Jwk, WatchedKeys, new_jwk, public_jwk, read_key_file, write_key_file
+from auth_service.settings import Settings
+
+OCT = new_jwk("HS256")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a key file may be."""
+    return tmp_path / "keys" / "access.jwks.json"
+
+
+def write(path: Path, content: Any, mode: int = 0o600) -> Path:
+    """Write *content*, as JSON unless it is bytes."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+    path.chmod(mode)
+    return path
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_created_file_holds_one_usable_key(path: Path, algorithm: str) -> None:
+    """A new key file is a JWK Set with one private key of that algorithm."""
+    assert keys.create(path, algorithm)
+    [key] = read_key_file(path)
+
+    assert (algorithm, "sig") == (key["alg"], key["use"])
+
+
+def test_a_created_file_is_its_owners_alone(path: Path) -> None:
+    """The file is 0600 and its new directory 0700, whatever the umask says."""
+    before = os.umask(0)
+    try:
+        keys.create(path)
+    finally:
+        os.umask(before)
+
+    assert (0o600, 0o700) == (stat.S_IMODE(path.stat().st_mode), stat.S_IMODE(path.parent.stat().st_mode))
+
+
+def test_an_existing_file_is_never_overwritten(path: Path) -> None:
+    """The second creation leaves the first key alone and says so."""
+    keys.create(path)
+    before = path.read_bytes()
+
+    assert not keys.create(path)
+    assert before == path.read_bytes()
+
+
+def test_rotation_puts_the_new_key_first_and_keeps_the_old(path: Path) -> None:
+    """What was issued before goes on verifying."""
+    keys.create(path, "EdDSA")
+    [old] = read_key_file(path)
+
+    kid = keys.rotate(path)
+
+    assert [(kid, "EdDSA"), (old["kid"], "EdDSA")] == [(key["kid"], key["alg"]) for key in read_key_file(path)]
+
+
+def test_rotation_may_change_the_algorithm(path: Path) -> None:
+    """A service moves from a shared key to a key pair by a rotation."""
+    keys.create(path)
+    keys.rotate(path, "EdDSA")
+
+    assert ["EdDSA", "HS256"] == [key["alg"] for key in read_key_file(path)]
+
+
+def test_rotations_at_once_lose_no_key(path: Path) -> None:
+    """Processes that rotate at the same time make a key each, one after the other."""
+    keys.create(path)
+    with ThreadPoolExecutor(8) as pool:
+        kids = list(pool.map(lambda _: keys.rotate(path), range(8)))
+
+    assert set(kids) < {key["kid"] for key in read_key_file(path)}
+    assert 9 == len(read_key_file(path))
+
+
+def test_rotation_leaves_no_other_file(path: Path) -> None:
+    """The temporary file becomes the key file; only the lock stays beside it."""
+    keys.create(path)
+    keys.rotate(path)
+
+    assert {path.name} == {file.name for file in path.parent.iterdir() if not file.name.endswith(".lock")}
+
+
+def test_a_retired_key_is_gone(path: Path) -> None:
+    """Retiring takes one key out; the one that signs and unknown ones are refused."""
+    keys.create(path)
+    [old] = read_key_file(path)
+    kid = keys.rotate(path)
+    with pytest.raises(StartupError, match="rotate first"):
+        keys.retire(path, kid)
+    with pytest.raises(StartupError, match="no key"):
+        keys.retire(path, "unknown")
+    keys.retire(path, old["kid"])
+
+    assert [kid] == [key["kid"] for key in read_key_file(path)]
+
+
+def test_a_shared_key_has_no_public_half() -> None:
+    """An oct key is secret as a whole."""
+    assert public_jwk(OCT) is None
+
+
+@pytest.mark.parametrize("algorithm", ["EdDSA", "ES256", "RS256"])
+def test_a_public_half_holds_nothing_private(algorithm: str) -> None:
+    """No private member of RFC 7518 §6 is in it."""
+    public = public_jwk(new_jwk(algorithm)) or {}
+
+    assert not {"d", "p", "q", "dp", "dq", "qi", "oth", "k"} & public.keys()
+
+
+def without(key: Jwk, *names: str) -> Jwk:
+    """Return *key* without some members."""
+    return {name: value for name, value in key.items() if name not in names}
+
+
+ED = new_jwk("EdDSA")
+WRONG_FILES = {
+    "not JSON": (b"not json", "not a JWK Set"),
+    "not UTF-8": (b"\xff\xfe", "not a JWK Set"),
+    "empty": (b"", "not a JWK Set"),
+    "an array": ([OCT], "not a JWK Set"),
+    "a single key": (OCT, "not a JWK Set"),
+    "no keys": ({"keys": []}, "at least one key"),
+    "keys that are none": ({"keys": ["x"]}, "at least one key"),
+    "no kid": ({"keys": [without(OCT, "kid")]}, "key 1: kid"),
+    "a kid that is no text": ({"keys": [{**OCT, "kid": 7}]}, "key 1: kid"),
+    "two of one kid": ({"keys": [OCT, {**ED, "kid": OCT["kid"]}]}, "share a kid"),
+    "alg none": ({"keys": [{**OCT, "alg": "none"}]}, "key 1: alg"),
+    "no alg": ({"keys": [without(OCT, "alg")]}, "key 1: alg"),
+    "alg of another kty": ({"keys": [{**ED, "alg": "HS256"}]}, "do not belong together"),
+    "alg of another curve": ({"keys": [{**ED, "alg": "ES256"}]}, "not a usable"),
+    "a short secret": ({"keys": [{**OCT, "k": "c2hvcnQ"}]}, "at least 32 bytes"),
+    "no secret": ({"keys": [without(OCT, "k")]}, "not a usable"),
+    "a secret that is no text": ({"keys": [{**OCT, "k": 7}]}, "not a usable"),
+    "a public half": ({"keys": [OCT, without(ED, "d")]}, "key 2: the private half"),
+}
+
+
+@pytest.mark.parametrize(("content", "problem"), WRONG_FILES.values(), ids=WRONG_FILES.keys())
+def test_a_wrong_file_is_one_line(path: Path, content: Any, problem: str) -> None:
+    """The error is one line that names the file and the rule, and no member of the key."""
+    with pytest.raises(StartupError, match=problem) as caught:
+        read_key_file(write(path, content))
+
+    text = str(caught.value)
+    assert text.startswith(str(path))
+    assert "\n" not in text
+    assert not [secret for secret in (OCT["k"], ED["d"]) if secret in text]
+
+
+def test_a_missing_file_says_how_to_make_one(path: Path) -> None:
+    """The error for a missing file names the command that writes it."""
+    with pytest.raises(StartupError, match="keys init"):
+        read_key_file(path)
+
+
+def test_a_directory_is_no_key_file(tmp_path: Path) -> None:
+    """A path that cannot be read as a file is named."""
+    with pytest.raises(StartupError, match="cannot read the key file"):
+        read_key_file(tmp_path)
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660, 0o666])
+def test_a_file_open_to_others_is_refused(path: Path, mode: int) -> None:
+    """Any right of group or others is too much."""
+    with pytest.raises(StartupError, match="open to other users"):
+        read_key_file(write(path, {"keys": [OCT]}, mode))
+
+
+def test_refresh_keys_must_be_shared_keys(settings: Settings) -> None:
+    """A key pair in the file for refresh tokens is a problem named at start, not a crash."""
+    write_key_file(settings.refresh_keys, [ED])
+
+    with pytest.raises(StartupError, match=r"refresh\.jwks\.json.*HS256"):
+        create_app(settings)
+
+
+class Watch:
+    """A key file that is followed, on a clock that stands still."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.now = path, 0.0
+        keys.create(path)
+        self.keys = WatchedKeys(path, lambda found: [key["kid"] for key in found], clock=lambda: self.now)
+
+
+@pytest.fixture
+def watch(path: Path) -> Watch:
+    """A file with one key, read once."""
+    return Watch(path)
+
+
+def test_a_changed_file_is_read_again(watch: Watch) -> None:
+    """New keys are there after the next look, and only a change is news."""
+    kid = keys.rotate(watch.path)
+
+    assert watch.keys.look()
+    assert kid == watch.keys.current[0]
+    assert not watch.keys.look()
+
+
+@pytest.mark.parametrize("damage", [b"not json", b"", None])
+def test_a_broken_file_keeps_the_last_good_keys(watch: Watch, damage: bytes | None) -> None:
+    """A damaged or missing file is an error in the log, not an outage; once mended, it counts again."""
+    before = watch.keys.current
+    good = watch.path.read_bytes()
+    if damage is None:
+        watch.path.unlink()
+    else:
+        write(watch.path, damage)
+    with capture_logs() as logs:
+        assert not watch.keys.look()
+
+    assert before == watch.keys.current
+    assert ["keys.reload_failed"] == [entry["event"] for entry in logs]
+    write(watch.path, good + b"\n")
+    assert watch.keys.look()
+
+
+def test_an_unknown_key_is_looked_for_once_a_second(watch: Watch) -> None:
+    """However many unknown keys are presented, the file is looked at once a second."""
+    kid = keys.rotate(watch.path)
+    watch.now = 0.999
+    assert not watch.keys.look_for_unknown()
+    watch.now = 1.0
+
+    assert watch.keys.look_for_unknown()
+    assert kid == watch.keys.current[0]
+    keys.rotate(watch.path)
+    assert not watch.keys.look_for_unknown()

@@ -1,0 +1,101 @@
+import asyncio
+
+import pytest
+from argon2 import PasswordHasher, extract_parameters
+from argon2.low_level import Type
+
+from auth_service.errors import Busy
+from auth_service.passwords import HASHER, Passwords
+from tests.auth_service.running import FAST_HASHER, CountingHasher
+from tests.auth_service.web.test_login import GatedHasher
+
+
+@pytest.fixture
+def passwords() -> Passwords:
+    """A pool of one thread."""
+    return Passwords(FAST_HASHER, cores=1)
+
+
+async def test_a_hash_verifies_its_password_alone(passwords: Passwords) -> None:
+    """The right password verifies, another does not."""
+    hashed = await passwords.hash("right")
+
+    assert await passwords.verify(hashed, "right")
+    assert not await passwords.verify(hashed, "wrong")
+
+
+async def test_hashes_are_salted(passwords: Passwords) -> None:
+    """One password has a different hash each time."""
+    assert await passwords.hash("same") != await passwords.hash("same")
+
+
+@pytest.mark.parametrize("password", ["", "\x00", "pass\x00word", "пароль", "🔑" * 256])
+async def test_any_text_is_a_password(passwords: Passwords, password: str) -> None:
+    """NUL ends no password, and any script will do."""
+    hashed = await passwords.hash(password)
+
+    assert await passwords.verify(hashed, password)
+    assert not await passwords.verify(hashed, password + "x")
+    assert not await passwords.verify(await passwords.hash("pass"), "pass\x00word")
+
+
+async def test_no_hash_is_verified_all_the_same() -> None:
+    """For a user who does not exist a hash of the same cost is verified, and never matches."""
+    hasher = CountingHasher()
+    passwords = Passwords(hasher, cores=1)
+
+    assert not await passwords.verify(None, "a password that nobody has")
+    assert 1 == hasher.verified
+
+
+@pytest.mark.parametrize("stored", ["", "plain text", "$2b$12$abcdefghijklmnopqrstuv", "$argon2id$v=19$broken"])
+async def test_a_stored_hash_that_is_none_matches_nothing(passwords: Passwords, stored: str) -> None:
+    """Garbage in the database is a wrong password, not an error."""
+    assert not await passwords.verify(stored, stored)
+
+
+def test_production_parameters_are_those_of_rfc_9106() -> None:
+    """Argon2id with 64 MiB and three passes, RFC 9106 §4's second choice, or more."""
+    parameters = extract_parameters(HASHER.hash("x"))
+
+    assert Type.ID is parameters.type
+    assert parameters.memory_cost >= 65_536
+    assert parameters.time_cost >= 3
+
+
+def test_hashes_of_other_parameters_are_due_for_renewal(passwords: Passwords) -> None:
+    """A hash made with yesterday's parameters is recognised."""
+    assert not passwords.needs_rehash(FAST_HASHER.hash("x"))
+    assert passwords.needs_rehash(PasswordHasher(time_cost=2, memory_cost=8, parallelism=1).hash("x"))
+
+
+async def test_the_queue_is_bounded_and_counts_those_who_hung_up() -> None:
+    """Seventeen per core run or wait; the next is refused, even when a waiting caller has gone away."""
+    hasher = GatedHasher()
+    passwords = Passwords(hasher, cores=1)
+    hashed = hasher.hash("x")
+    callers = [asyncio.create_task(passwords.verify(hashed, "x")) for _ in range(17)]
+    await asyncio.sleep(0)
+    callers[0].cancel()
+    await asyncio.sleep(0)
+
+    assert 17 == passwords.waiting
+    with pytest.raises(Busy):
+        await passwords.verify(hashed, "x")
+    hasher.gate.set()
+    results = await asyncio.gather(*callers, return_exceptions=True)
+    assert [True] * 16 == results[1:]
+    assert await passwords.verify(hashed, "x")
+    assert 0 == passwords.waiting
+
+
+async def test_the_event_loop_turns_while_a_hash_is_computed() -> None:
+    """Hashing happens on other threads."""
+    hasher = GatedHasher()
+    passwords = Passwords(hasher, cores=1)
+    verifying = asyncio.create_task(passwords.verify(hasher.hash("x"), "x"))
+    await asyncio.sleep(0.01)
+    assert not verifying.done()
+    hasher.gate.set()
+
+    assert await verifying

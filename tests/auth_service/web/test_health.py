@@ -1,0 +1,56 @@
+from tests.auth_service.running import Auth
+
+
+async def test_live_while_the_loop_turns(auth: Auth) -> None:
+    """Liveness asks nothing of the database."""
+    auth.sql("ALTER TABLE sessions RENAME TO away")
+
+    assert 200 == (await auth.client.get("/health/live")).status
+
+
+async def test_ready_while_the_database_answers(auth: Auth) -> None:
+    """Readiness is 200 with a database behind it."""
+    assert 200 == (await auth.client.get("/health/ready")).status
+
+
+async def test_not_ready_without_a_database(auth: Auth) -> None:
+    """Readiness is 503 when the database cannot serve sessions, and 200 again when it can."""
+    auth.sql("ALTER TABLE sessions RENAME TO away")
+    response = await auth.client.get("/health/ready")
+    auth.sql("ALTER TABLE away RENAME TO sessions")
+
+    assert (503, "unready") == (response.status, (await response.json())["status"])
+    assert 200 == (await auth.client.get("/health/ready")).status
+
+
+async def test_metrics_count_what_happened(auth: Auth) -> None:
+    """Log-ins, rotations by outcome and distance, and revocations are counted."""
+    first = (await auth.log_in())["refresh_token"]
+    await auth.rotate(await auth.rotate(first))
+    await auth.refresh(first)
+    await auth.refresh("x")
+    await auth.post("/login", {"username": "zs", "password": "wrong"})
+
+    response = await auth.client.get("/metrics")
+    lines = (await response.text()).splitlines()
+
+    assert "text/plain" == response.content_type
+    assert {
+        'auth_logins_total{outcome="succeeded"} 1.0',
+        'auth_logins_total{outcome="refused"} 1.0',
+        'auth_rotations_total{distance="0",outcome="rotated"} 2.0',
+        'auth_rotations_total{distance="2",outcome="reused"} 1.0',
+        'auth_rotations_total{distance="0",outcome="malformed"} 1.0',
+        'auth_revocations_total{reason="reuse"} 1.0',
+    } <= set(lines)
+
+
+async def test_metrics_count_log_outs(auth: Auth) -> None:
+    """A log-out everywhere counts each session that it ended."""
+    token = (await auth.log_in())["refresh_token"]
+    await auth.log_in()
+    await auth.post("/logout", {"token": token, "everywhere": True})
+
+    lines = (await (await auth.client.get("/metrics")).text()).splitlines()
+
+    assert 'auth_revocations_total{reason="logout"} 2.0' in lines

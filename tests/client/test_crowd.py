@@ -1,0 +1,51 @@
+"""Ten thousand callers."""
+
+import asyncio
+import time
+
+import aiohttp
+
+from client import BearerAuth, TokenSource
+from tests.conformance.faults import Fault
+from tests.conformance.pair import Control
+
+CROWD = 10_000
+
+
+async def test_ten_thousand_requests_at_expiry_cost_one_refresh(source: TokenSource, pair: Control) -> None:
+    """1 refresh, 0 failures."""
+    await pair.expire()
+    auth = BearerAuth(source, origins=[pair.api_url])
+    timeout = aiohttp.ClientTimeout(total=300)
+
+    async def call() -> int:
+        async with http.get(f"{pair.api_url}/things") as response:
+            return response.status
+
+    async with aiohttp.ClientSession(middlewares=[auth], timeout=timeout) as http:
+        statuses = await asyncio.gather(*(call() for _ in range(CROWD)))
+
+    assert [200] * CROWD == statuses
+    assert {"refresh_calls": 1, "reuses": 0} == await pair.counts("refresh_calls", "reuses")
+
+
+async def test_cancelling_a_crowd_stays_linear(source: TokenSource, pair: Control) -> None:
+    """Ten times as many waiters take about ten times as long to cancel, not a hundred times."""
+
+    async def cancel(count: int) -> float:
+        callers = [asyncio.create_task(source.token(rejected="at-1")) for _ in range(count)]
+        await asyncio.sleep(0)
+        begun = time.process_time()
+        for caller in callers:
+            caller.cancel()
+        await asyncio.wait(callers)
+        return time.process_time() - begun
+
+    await pair.fault("refresh", Fault("hang_before"))
+    await cancel(100)
+    few = min([await cancel(2_000) for _ in range(3)])
+    many = min([await cancel(20_000) for _ in range(3)])
+    await pair.release()
+
+    assert many < 35 * few
+    assert "at-2" == await source.token(rejected="at-1")

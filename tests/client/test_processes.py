@@ -1,0 +1,47 @@
+"""Several real processes on one token file, against a service that takes each refresh token once."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from client import FileStorage, TokenSource
+from tests.conformance.auth_fake import PASSWORD
+from tests.conformance.pair import Control
+
+ROOT = Path(__file__).resolve().parents[2]
+REQUESTS = 40
+
+
+@pytest.mark.parametrize("count", [2, 8])
+async def test_processes_share_one_session(pair: Control, token_file: Path, count: int) -> None:
+    """Each refresh token is used once, and every process carries on."""
+    async with TokenSource(pair.auth_url, storage=FileStorage(token_file)) as source:
+        await source.login("zs", PASSWORD)
+    await pair.set(expire_every=25)
+
+    results = await asyncio.gather(*(one_of_many(pair, token_file) for _ in range(count)))
+
+    assert [4 * REQUESTS] * count == [result["answered"] for result in results]
+    state = await pair.state()
+    assert (0, 1, 1) == (state["reuses"], state["most_uses"], state["live_sessions"])
+    # Expiries, and no more: 401s of several processes for one token cost one refresh.
+    assert sum(result["refreshes"] for result in results) == state["rotations"] <= state["expiries"]
+    assert sum(result["adopted"] for result in results) > count
+
+
+async def one_of_many(pair: Control, token_file: Path) -> dict[str, int]:
+    """Run one process to its end, and return what it has counted."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-W", "error", "-m", "tests.client.one_of_many"),
+        *(pair.auth_url, pair.api_url, str(token_file), str(REQUESTS)),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    output, errors = await process.communicate()
+    assert (0, b"") == (process.returncode, errors)
+    result: dict[str, int] = json.loads(output)
+    return result

@@ -1,0 +1,52 @@
+"""The pair, and the client that the environment names."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.adapter import ClientUnderTest, open_client
+from tests.conformance.auth_fake import PASSWORD
+from tests.conformance.pair import Control, running_pair
+
+OpenAnother = Callable[..., ClientUnderTest]
+
+
+@pytest.fixture
+async def pair() -> AsyncIterator[Control]:
+    """Run the strict fakes."""
+    async with running_pair() as control:
+        yield control
+
+
+@pytest.fixture
+async def open_another(pair: Control, tmp_path: Path) -> AsyncIterator[OpenAnother]:
+    """Return a function that opens clients which share one token file."""
+    opened: list[ClientUnderTest] = []
+    make = open_client()
+
+    def open_one(*, timeout_s: float = 10.0, connections: int = 100, auth_url: str | None = None) -> ClientUnderTest:
+        token_file = tmp_path / "tokens"
+        opened.append(
+            make(
+                auth_url or pair.auth_url,
+                pair.api_url,
+                token_file=token_file,
+                timeout_s=timeout_s,
+                connections=connections,
+            )
+        )
+        return opened[-1]
+
+    yield open_one
+    await pair.release()
+    await asyncio.gather(*(client.close() for client in opened))
+
+
+@pytest.fixture
+async def client(open_another: OpenAnother) -> ClientUnderTest:
+    """Return a client with a session."""
+    client = open_another()
+    await client.login("zs", PASSWORD)
+    return client

@@ -1,0 +1,32 @@
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.system.processes import Deployment, deployment_in, prepare
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with keys and a database that knows the user ``zs``: made once, copied for each test."""
+    folder = tmp_path_factory.mktemp("prepared")
+    with asyncio.Runner() as runner:
+        runner.run(prepare(deployment_in(folder)))
+    return folder
+
+
+@pytest.fixture
+def deployment(prepared: Path, tmp_path: Path) -> Deployment:
+    """Keys, a database and the user ``zs``, for one test."""
+    shutil.copytree(prepared, tmp_path / "deployment")
+    return deployment_in(tmp_path / "deployment")
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    """A client without a limit of connections."""
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+        yield session

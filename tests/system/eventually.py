@@ -1,0 +1,20 @@
+"""Waiting for what offers nothing to wait on: another process's log, a server that reads its settings again."""
+
+import asyncio
+from collections.abc import Callable
+
+_WITHIN_S = 30
+_LOOK_EVERY_S = 0.02
+
+
+async def eventually(holds: Callable[[], bool]) -> None:
+    """Return once *holds*.
+
+    Raises:
+        TimeoutError: it does not.
+    """
+    async with asyncio.timeout(_WITHIN_S):
+        while True:
+            if holds():
+                return
+            await asyncio.sleep(_LOOK_EVERY_S)

@@ -1,0 +1,135 @@
+"""An honest client, as small as it can be: it keeps its token and the key of the refresh that it has begun."""
+
+import asyncio
+import random
+from dataclasses import dataclass
+
+import aiohttp
+
+from tests.system.history import History, Settled
+
+# Longer than the service takes at its worst: who gives up earlier may meet his own request again.
+TIMEOUT = aiohttp.ClientTimeout(total=30)
+_FIRST_PAUSE_S = 0.02
+_LONGEST_PAUSE_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What ``POST /refresh`` said. ``retry_after`` is the header."""
+
+    status: int
+    error: str = ""
+    reason: str = ""
+    retry_after: str = ""
+    successor: str = ""
+
+
+UNAVAILABLE = Answer(503, "unavailable", retry_after="1")
+
+
+async def present(http: aiohttp.ClientSession, url: str, token: str, key: str | None = None) -> Answer:
+    """Present a refresh token once.
+
+    Raises:
+        aiohttp.ClientError, TimeoutError: no answer, or a part of one.
+    """
+    headers = {} if key is None else {"Idempotency-Key": key}
+    async with http.post(f"{url}/refresh", json={"refresh_token": token}, headers=headers, timeout=TIMEOUT) as response:
+        body = await response.json()
+        retry_after = response.headers.get("Retry-After", "")
+    members = (body.get("error", ""), body.get("reason", ""), retry_after, body.get("refresh_token", ""))
+    return Answer(response.status, *members)
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """What a client has on disk: the token, and the Idempotency-Key of a refresh that may be under way."""
+
+    token: str
+    key: str | None = None
+
+
+class TurnedAway(Exception):
+    """The service says that the session is over, or something that the contract does not know."""
+
+
+class HonestClient:
+    """Refreshes along one chain.
+
+    Args:
+        name: what the history calls it.
+        token: the refresh token that it begins with.
+        url: the auth service.
+        http: shared with other clients.
+        history: told of every answer.
+        rng: makes keys, pauses and crashes.
+        forgetful: how probable it is to crash after an answer came and before it was saved.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        token: str,
+        url: str,
+        http: aiohttp.ClientSession,
+        history: History,
+        rng: random.Random,
+        forgetful: float = 0.0,
+    ) -> None:
+        self.name, self.journal, self.turned_away = name, Journal(token), False
+        self._url, self._http, self._history, self._rng, self._forgetful = url, http, history, rng, forgetful
+        history.first[name] = token
+
+    async def refresh(self) -> None:
+        """Refresh until it is answered; the same key and token are presented until then.
+
+        Raises:
+            TurnedAway: and the history says so.
+        """
+        token = self.journal.token
+        key = self.journal.key or f"{self._rng.getrandbits(64):016x}"
+        self.journal = Journal(token, key)  # before the request leaves
+        while True:
+            successor = await self._asked_until_answered(token, key)
+            self._history.rotated(token, successor)
+            if self._rng.random() >= self._forgetful:
+                self.journal = Journal(successor)
+                return
+            # Crashed before the answer was saved, and started again with the old journal.
+            self._history.counts["crashed clients"] += 1
+
+    async def _asked_until_answered(self, token: str, key: str) -> str:
+        pause = _FIRST_PAUSE_S
+        while True:
+            successor = await self._ask(token, key)
+            if successor is not None:
+                return successor
+            self._history.counts["retries"] += 1
+            await asyncio.sleep(pause * self._rng.uniform(0.5, 1))
+            pause = min(2 * pause, _LONGEST_PAUSE_S)
+
+    async def _ask(self, token: str, key: str) -> str | None:
+        """Return the successor, or None if it is not known what happened or nothing did."""
+        try:
+            answer = await present(self._http, self._url, token, key)
+        except (aiohttp.ClientError, TimeoutError):
+            return None
+        if answer.status == 200:
+            return answer.successor
+        if answer == UNAVAILABLE:
+            return None
+        self.turned_away = True
+        self._history.refused(self.name, token, str(answer))
+        raise TurnedAway(answer)
+
+    async def settle(self) -> None:
+        """Refresh once more in calm: the token that was answered last must be good."""
+        presented = self.journal.token
+        if self.journal.key is not None:
+            # The storm ended in the middle of a refresh.
+            await self.refresh()
+            presented = self.journal.token
+        successor = await self._asked_until_answered(presented, f"{self._rng.getrandbits(64):016x}")
+        self.journal = Journal(successor)
+        self._history.events.append(Settled(self.name, presented, successor))

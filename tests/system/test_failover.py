@@ -1,0 +1,93 @@
+"""PostgreSQL fails over to a standby while clients refresh."""
+
+import asyncio
+import os
+import random
+from collections import Counter
+from pathlib import Path
+
+import aiohttp
+
+from tests.system.deployment import Deployment, deployed
+from tests.system.honest import UNAVAILABLE, Answer, present
+from tests.system.replication import Replicated, replicated
+from tests.system.storm import Plan, weather
+
+_SEED = int(os.environ.get("CHAOS_SEED", "1"))
+_MISSED_S = 1.0
+
+
+async def _fails_over(deployment: Deployment, plan: Plan, rng: random.Random, counts: Counter[str]) -> None:
+    """Lose the primary in the middle of it all."""
+    assert isinstance(deployment.database, Replicated)
+    await asyncio.sleep(plan.seconds / 2 + rng.random())
+    if plan.loses_writes:
+        await deployment.database.link.cut()
+        await asyncio.sleep(_MISSED_S)
+    counts["kills of the database"] += 1
+    await deployment.database.fail_over()
+    await asyncio.sleep(plan.seconds / 2)
+
+
+async def _metric(http: aiohttp.ClientSession, deployment: Deployment, line: str) -> float:
+    """Return the sum of a metric over all processes."""
+    total = 0.0
+    for process in deployment.processes:
+        async with http.get(f"{process.url}/metrics") as response:
+            text = await response.text()
+        total += sum(float(found.split()[-1]) for found in text.splitlines() if found.startswith(line))
+    return total
+
+
+async def test_a_synchronous_standby_takes_over_without_loss(tmp_path: Path) -> None:
+    """Each answered rotation is on the standby: promoted, it goes on where the killed primary stopped."""
+    plan = Plan(_SEED, seconds=4)
+    async with replicated(synchronous=True) as database, deployed(tmp_path, database, 2) as deployment:
+        report = await weather(deployment, plan, _fails_over)
+
+    assert [] == report.violations, str(report)
+    assert report.counts["rotations"] > 2 * plan.sessions, str(report)
+    assert report.counts["kills of the database"] == 1
+
+
+async def test_an_asynchronous_standby_takes_over_and_catches_up(tmp_path: Path) -> None:
+    """The standby missed the newest rotations: their clients stay in, and spent tokens still end their session."""
+    plan = Plan(_SEED, seconds=4, loses_writes=True)
+    async with (
+        replicated(synchronous=False) as database,
+        deployed(tmp_path, database, 2) as deployment,
+        aiohttp.ClientSession() as http,
+    ):
+        report = await weather(deployment, plan, _fails_over)
+        counted = await _metric(http, deployment, 'auth_rotations_total{distance="behind",outcome="caught_up"}')
+
+    assert [] == report.violations, str(report)
+    assert report.counts["caught_up"] >= 20, str(report)
+    assert report.counts["caught_up"] == counted
+
+
+async def test_a_thief_gains_nothing_from_a_forgotten_rotation(tmp_path: Path) -> None:
+    """A thief comes first after a failover, with a spent token that the standby takes for good: the session ends."""
+    async with (
+        replicated(synchronous=False) as database,
+        deployed(tmp_path, database) as deployment,
+        aiohttp.ClientSession() as http,
+    ):
+        (token,) = await deployment.seed(1)
+        url = deployment.processes[0].url
+        await database.link.cut()
+        chain = [token]
+        for number in range(3):
+            chain.append((await present(http, url, chain[-1], f"owner-{number}")).successor)
+        await database.fail_over()
+        loot = await present(http, url, chain[1], "thief-1")
+        while loot == UNAVAILABLE:
+            loot = await present(http, url, chain[1], "thief-1")
+        owner = await present(http, url, chain[3], "owner-3")
+        thief = await present(http, url, loot.successor, "thief-2")
+        ended = await present(http, url, owner.successor, "owner-4")
+
+    assert Answer(200, successor=chain[2]) == loot
+    assert 200 == owner.status
+    assert Answer(400, error="invalid_grant", reason="reused") == thief
+    assert Answer(400, error="invalid_grant", reason="revoked") == ended

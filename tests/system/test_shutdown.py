@@ -1,0 +1,77 @@
+"""SIGTERM: what has begun is answered, then the process ends well."""
+
+import asyncio
+import json
+import sqlite3
+from contextlib import closing
+
+import aiohttp
+
+from tests.system.calls import log_in, refresh
+from tests.system.processes import Deployment, Service
+
+IN_FLIGHT = 32
+
+
+async def begin(auth: Service, token: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Send a refresh up to its body, and return once the service has begun to handle it."""
+    reader, writer = await asyncio.open_connection(auth.url.host, auth.url.port)
+    length = len(body(token))
+    head = "POST /refresh HTTP/1.1\r\nHost: auth\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n"
+    writer.write(f"{head}Content-Length: {length}\r\n\r\n".encode())
+    interim = await reader.readuntil(b"\r\n\r\n")
+    assert interim.startswith(b"HTTP/1.1 100 ")
+    return reader, writer
+
+
+def body(token: str) -> bytes:
+    """Return the JSON of a refresh."""
+    return json.dumps({"refresh_token": token}).encode()
+
+
+async def refused(auth: Service) -> None:
+    """Return when the service accepts no connection any more."""
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection(auth.url.host, auth.url.port)
+            except ConnectionRefusedError:
+                return
+            writer.close()
+            await asyncio.sleep(0.02)  # the end of listening offers nothing to wait on
+
+
+async def test_every_refresh_in_flight_is_answered(deployment: Deployment, http: aiohttp.ClientSession) -> None:
+    """Refreshes in flight at SIGTERM, waiting for the database, are all answered, exit 0, and on disk."""
+    async with deployment.auth_service() as auth:
+        tokens = [(await log_in(http, auth))["refresh_token"] for _ in range(4)]
+        presented = tokens * (IN_FLIGHT // 4)
+        streams = [await begin(auth, token) for token in presented]
+        with closing(sqlite3.connect(deployment.database, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            for (_, writer), token in zip(streams, presented, strict=True):
+                writer.write(body(token))
+                await writer.drain()
+            auth.terminate()
+            await refused(auth)
+            other.execute("COMMIT")
+        answers = [await asyncio.wait_for(reader.read(), 20) for reader, _ in streams]
+        for _, writer in streams:
+            writer.close()
+        status = await auth.ended()
+
+    assert 0 == status
+    assert {b"HTTP/1.1 200 OK"} == {answer.partition(b"\r\n")[0] for answer in answers}
+    successors = {json.loads(answer.partition(b"\r\n\r\n")[2])["refresh_token"] for answer in answers}
+    assert 4 == len(successors)
+    async with deployment.auth_service() as auth:
+        assert [200] * 4 == [(await refresh(http, auth, token))[0] for token in sorted(successors)]
+
+
+async def test_an_idle_connection_delays_nothing(deployment: Deployment, http: aiohttp.ClientSession) -> None:
+    """A client that keeps its connection open does not hold up the end."""
+    async with deployment.auth_service() as auth:
+        await log_in(http, auth)
+        auth.terminate()
+
+        assert 0 == await asyncio.wait_for(auth.ended(), 5)

@@ -1,0 +1,138 @@
+"""Several processes on one address, and how the service ends."""
+
+import asyncio
+import os
+import random
+import signal
+import sqlite3
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.postgresql import children
+from tests.system.deployment import Deployment, Sqlite, deployed
+from tests.system.eventually import eventually
+from tests.system.honest import Answer, present
+from tests.system.storm import Plan, weather
+
+_SEED = int(os.environ.get("CHAOS_SEED", "1"))
+_WORKERS = 3
+
+
+def _all_work(master: int, without: int | None = None) -> bool:
+    workers = children(master)
+    return len(workers) == _WORKERS and without not in workers
+
+
+async def _workers_die(deployment: Deployment, plan: Plan, rng: random.Random, counts: Counter[str]) -> None:
+    """SIGKILL one worker after the other; each is replaced."""
+    master = deployment.processes[0].pid
+    for _ in range(plan.strikes):
+        await asyncio.sleep(rng.uniform(0.2, plan.calm_s))
+        victim = rng.choice(children(master))
+        os.kill(victim, signal.SIGKILL)
+        counts["kills of workers"] += 1
+        await eventually(lambda victim=victim: _all_work(master, without=victim))
+
+
+async def test_a_worker_that_dies_is_replaced_and_nobody_is_lost(tmp_path: Path) -> None:
+    """Workers share one address; killed one after the other, they come back, and each answered rotation lasts."""
+    database = Sqlite(tmp_path / "auth.db")
+    async with deployed(tmp_path, database, 1, AUTH_WORKERS=str(_WORKERS)) as deployment:
+        await eventually(lambda: _all_work(deployment.processes[0].pid))
+        report = await weather(deployment, Plan(_SEED, seconds=0, strikes=5, sessions=60), _workers_die)
+
+    assert [] == report.violations, str(report)
+    assert 5 == report.counts["kills of workers"]
+    assert report.counts["rotations"] > 120, str(report)
+
+
+@pytest.mark.parametrize("key", [None, "the-key"], ids=["keyless", "with a key"])
+async def test_one_token_presented_to_all_workers_at_once_has_one_successor(tmp_path: Path, key: str | None) -> None:
+    """64 presentations of one token, each on a connection of its own, get one successor, which is good."""
+    database = Sqlite(tmp_path / "auth.db")
+    async with (
+        deployed(tmp_path, database, 1, AUTH_WORKERS=str(_WORKERS)) as deployment,
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as http,
+    ):
+        (token,) = await deployment.seed(1)
+        url = deployment.processes[0].url
+        answers = await asyncio.gather(*(present(http, url, token, key) for _ in range(64)))
+        successors = {answer.successor for answer in answers}
+        after = await present(http, url, successors.pop(), "the-next-key")
+        (generation,) = database.query("SELECT generation FROM sessions")
+
+    assert {200} == {answer.status for answer in answers}
+    assert set() == successors
+    assert 200 == after.status
+    assert "2" == generation
+
+
+async def test_sigterm_ends_every_worker(tmp_path: Path) -> None:
+    """SIGTERM to the first process ends all of them, and its exit status is 0."""
+    database = Sqlite(tmp_path / "auth.db")
+    async with deployed(tmp_path, database, 1, AUTH_WORKERS=str(_WORKERS)) as deployment:
+        process = deployment.processes[0]
+        await eventually(lambda: _all_work(process.pid))
+        status = await process.stop()
+        # Whoever still served would take connections on the socket that all share.
+        await _refuses_connections(process.port)
+
+    assert 0 == status, process.text()
+
+
+async def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
+    """When the first process is killed, its workers give the address up, so that a supervisor can start anew."""
+    database = Sqlite(tmp_path / "auth.db")
+    async with deployed(tmp_path, database, 1, AUTH_WORKERS=str(_WORKERS)) as deployment:
+        process = deployment.processes[0]
+        await eventually(lambda: _all_work(process.pid))
+        address = process.port
+        process.signal(signal.SIGKILL)
+        await _refuses_connections(address)
+        process.environment["AUTH_PORT"] = str(address)
+        await process.start()
+
+    assert address == process.port
+
+
+async def test_sigterm_finishes_what_is_in_flight(tmp_path: Path) -> None:
+    """A refresh that waits for the database when SIGTERM comes is committed and answered; then the exit status is 0."""
+    database = Sqlite(tmp_path / "auth.db")
+    async with deployed(tmp_path, database) as deployment, aiohttp.ClientSession() as http:
+        (token,) = await deployment.seed(1)
+        process = deployment.processes[0]
+        with closing(sqlite3.connect(database.path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            refresh = asyncio.create_task(present(http, process.url, token, "the-key"))
+            await _has_read_what_came_before(http, process.url)
+            ended = asyncio.create_task(process.stop())
+            await _refuses_connections(process.port)
+            other.execute("ROLLBACK")
+        answer, status = await refresh, await ended
+        (generation,) = database.query("SELECT generation FROM sessions")
+
+    assert Answer(200, successor=answer.successor) == answer
+    assert 0 == status
+    assert "1" == generation
+
+
+async def _has_read_what_came_before(http: aiohttp.ClientSession, url: str) -> None:
+    """Return when the process has taken up the requests that were sent before: it takes them in order."""
+    for _ in range(2):
+        async with http.get(f"{url}/health/live") as response:
+            assert 200 == response.status
+
+
+async def _refuses_connections(port: int) -> None:
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                return
+            writer.close()
+            await asyncio.sleep(0.02)
