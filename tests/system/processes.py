@@ -41,7 +41,6 @@ async def run(package: str, *arguments: str, settings: Mapping[str, object], std
     out, err = await asyncio.wait_for(process.communicate(stdin.encode()), _DEADLINE_S)
     return process.returncode or 0, out.decode(), err.decode()
 
-<<<<<<< HEAD
 
 async def succeed(package: str, *arguments: str, settings: Mapping[str, object], stdin: str = "") -> str:
     """Run a command that must succeed; return its output."""
@@ -58,12 +57,6 @@ class Service:
     url: URL
     log: list[bytes] = field(default_factory=list)
     killed: bool = False
-=======
-    def __init__(self, name: str, folder: Path, env: Mapping[str, str]) -> None:
-        self.name, self.port, self.log = name, 0, folder / f"{name}.log"
-        self.environment = dict(env)
-        self._process: asyncio.subprocess.Process | None = None
->>>>>>> history-work
 
     @property
     def stderr(self) -> str:
@@ -79,98 +72,9 @@ class Service:
         self.killed = True
         self.process.kill()
 
-<<<<<<< HEAD
     async def ended(self) -> int:
         """Return the exit status, once it has ended."""
         return await asyncio.wait_for(self.process.wait(), _DEADLINE_S)
-=======
-    async def start(self) -> "AuthProcess":
-        """Start; return when it says that it listens.
-
-        Raises:
-            DidNotStart: it ended instead.
-        """
-        if self._process is not None:
-            await self._ended()
-        with self.log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "auth_service", "serve"),
-                env=self.environment,
-                cwd=REPOSITORY,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=log,
-                start_new_session=True,
-            )
-        assert self._process.stdout is not None
-        async with asyncio.timeout(START_WITHIN_S):
-            line = (await self._process.stdout.readline()).decode()
-        if not line:
-            raise DidNotStart(await self._ended(), self.log.read_text(errors="replace"))
-        assert line.startswith("auth_service listening on http://"), line
-        self.port = int(line.rsplit(":", 1)[1])
-        return self
-
-    async def start_when_possible(self) -> None:
-        """Start, again and again as a supervisor does, until the database lets it."""
-        async with asyncio.timeout(START_WITHIN_S):
-            while True:
-                try:
-                    await self.start()
-                except DidNotStart as exc:
-                    # Exit status 2 names a problem; anything else would be a crash.
-                    if exc.status != 2:
-                        raise
-                else:
-                    return
-
-    def signal(self, number: int) -> None:
-        """Send a signal to the process alone, not to its workers."""
-        os.kill(self.pid, number)
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """SIGSTOP at the beginning, SIGCONT at the end."""
-        self.signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            self.signal(signal.SIGCONT)
-
-    async def kill(self) -> None:
-        """SIGKILL to the process and its workers."""
-        if self._process is not None:
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            await self._ended()
-
-    async def stop(self) -> int:
-        """SIGTERM; return the exit status."""
-        self.signal(signal.SIGTERM)
-        async with asyncio.timeout(STOP_WITHIN_S):
-            return await self._ended()
-
-    async def _ended(self) -> int:
-        assert self._process is not None
-        await self._process.communicate()
-        assert self._process.returncode is not None
-        return self._process.returncode
-
-    def events(self, name: str) -> list[dict[str, Any]]:
-        """Return the log's events of that name, those of processes killed since included."""
-        return [event for event in self._events() if event.get("event") == name]
-
-    def _events(self) -> Iterator[dict[str, Any]]:
-        for line in self.log.read_text(errors="replace").splitlines():
-            try:
-                yield json.loads(line)
-            except ValueError:
-                continue  # a line that SIGKILL cut, or what a start-up error prints
-
-    def text(self) -> str:
-        """Return the whole log."""
-        return self.log.read_text(errors="replace")
->>>>>>> history-work
 
 
 @asynccontextmanager

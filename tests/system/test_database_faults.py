@@ -13,14 +13,10 @@ import aiohttp
 import asyncpg
 import pytest
 
-from tests.system.auth_processes import environment, run
+from tests.system.auth_processes import REPOSITORY, environment, run
 from tests.system.deployment import Database, Deployment, Postgres, Sqlite, deployed, make_keys, postgres
 from tests.system.eventually import eventually
 from tests.system.honest import UNAVAILABLE, Answer, present
-<<<<<<< HEAD
-=======
-from tests.system.processes import REPOSITORY, environment, run
->>>>>>> history-work
 
 _RECOVERS_WITHIN_S = 30
 _GENERATION = "SELECT generation FROM sessions"
