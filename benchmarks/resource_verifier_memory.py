@@ -34,9 +34,8 @@ def main() -> None:
             verifier.verify(key.token(jti=str(number), sid=f"session-{number}", iat=now, exp=now + TTL_S))
         resident.append(process.memory_info().rss)
         seconds = time.perf_counter() - started
-        print(
-            f"{(tenth + 1) * tokens // 10:9} tokens  {resident[-1] / 2**20:7.1f} MiB  {seconds:5.1f} s  cached {verifier.cached}"
-        )
+        done, mib = (tenth + 1) * tokens // 10, resident[-1] / 2**20
+        print(f"{done:9} tokens  {mib:7.1f} MiB  {seconds:5.1f} s  cached {verifier.cached}")
     growth = max(resident[1:]) / resident[0]
     print(f"largest after the first tenth ÷ after it: {growth:.3f}; allowed {ALLOWED_GROWTH}")
     sys.exit(growth > ALLOWED_GROWTH)
