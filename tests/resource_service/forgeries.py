@@ -12,16 +12,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from resource_service.jws import TOKEN_LIMIT
-from tests.resource_service.issuer import AUDIENCE, ISSUER, NOW, SID, TTL_S, Key, b64, claims
-
-Forgery = tuple[str, str]
-"""A name and a token."""
-
-SHARED = Key("shared", "HS256")
-PUBLIC = Key("rsa", "RS256")
-CURVE = Key("ec", "ES256")
-EDWARDS = Key("ed", "EdDSA")
-KEYS = (SHARED, PUBLIC, CURVE, EDWARDS)
+from tests.resource_service.forged_claims import duplicates, missing_claims, mistyped_claims, wrong_claims, wrong_times
+from tests.resource_service.forging import CURVE, EDWARDS, KEYS, PUBLIC, SHARED, Forgery
+from tests.resource_service.issuer import Key, b64, claims
 
 
 def forgeries() -> Iterator[Forgery]:
@@ -33,11 +26,11 @@ def forgeries() -> Iterator[Forgery]:
         _instructive_headers,
         _malformed_headers,
         _wrong_types,
-        _missing_claims,
-        _mistyped_claims,
-        _wrong_claims,
-        _wrong_times,
-        _duplicates,
+        missing_claims,
+        mistyped_claims,
+        wrong_claims,
+        wrong_times,
+        duplicates,
         _mangled_signatures,
         _mangled_encodings,
         _mangled_structures,
@@ -192,90 +185,6 @@ def _wrong_types() -> Iterator[Forgery]:
     ):
         yield repr(typ), SHARED.sign(SHARED.header() | {"typ": typ}, claims())
     yield "no typ", SHARED.token(header={"typ": None})
-
-
-def _missing_claims() -> Iterator[Forgery]:
-    for claim in ("iss", "aud", "sub", "sid", "iat", "exp"):
-        yield claim, SHARED.token(**{claim: None})
-        yield f"{claim} null", SHARED.sign(SHARED.header(), claims() | {claim: None})
-    yield "all", SHARED.sign(SHARED.header(), {})
-    for payload in (b"", b"null", b"[]", b"1", b'"claims"', b"{", b"\xff\xff", json.dumps(claims()).encode("utf-16")):
-        yield repr(payload[:12]), SHARED.sign(SHARED.header(), payload)
-
-
-def _mistyped_claims() -> Iterator[Forgery]:
-    odd: dict[str, list[Any]] = {
-        "iss": [1, [ISSUER], {"": ISSUER}, True, "", ISSUER + "\ud800"],
-        "aud": [1, {}, {AUDIENCE: 1}, [], [1], [[AUDIENCE]], "", True],
-        "sub": [1, [], {}, True, "", "u" * 5000, "\ud800"],
-        "sid": [1, [SID], {}, False, "", "s" * 5000],
-        "iat": ["1800000000", [NOW], {}, True, 1.5, "", "now"],
-        "exp": [str(NOW + TTL_S), [NOW + TTL_S], {}, True, NOW + TTL_S + 0.5, "", "never"],
-        "nbf": ["1800000000", [], True, 0.5],
-        "scope": [1, ["read", "write"], {}, True],
-        "username": [1, [], {}, True, ""],
-        "email": [1, [], "\udfff"],
-        "jti": [1, []],
-        "client_id": [1, []],
-    }
-    for claim, values in odd.items():
-        for value in values:
-            yield f"{claim} {str(value)[:20]!r} ({type(value).__name__})", SHARED.token(**{claim: value})
-
-
-def _wrong_claims() -> Iterator[Forgery]:
-    for iss in (
-        ISSUER + "/",
-        ISSUER.upper(),
-        "http://localhost:8001@evil.example",
-        "http://evil.example",
-        "*",
-        " " + ISSUER,
-    ):
-        yield f"iss {iss}", SHARED.token(iss=iss)
-    for aud in (
-        AUDIENCE + "/",
-        "http://localhost",
-        "*",
-        [ISSUER],
-        ["http://a", "http://b"],
-        AUDIENCE[:-1],
-        AUDIENCE + "\x00",
-    ):
-        yield f"aud {aud}", SHARED.token(aud=aud)
-
-
-def _wrong_times() -> Iterator[Forgery]:
-    times = (0, -1, -(10**18), NOW - 100_000, 2**53, 2**63, 10**30, 10**400)
-    for time in times:
-        yield f"exp {_short(time)}", SHARED.token(exp=time)
-    for time in (-1, NOW + 3600, 2**53, 10**30):
-        yield f"iat {_short(time)}", SHARED.token(iat=time)
-        yield f"nbf {_short(time)}", SHARED.token(nbf=time)
-    good = json.dumps(claims())
-    for text in ("1e400", "-1e400", "Infinity", "NaN", "0x7fffffff", "1_800_003_600", "01800003600", "9" * 5000):
-        yield f"exp spelled {text[:14]}", SHARED.sign(SHARED.header(), good.replace(str(NOW + TTL_S), text).encode())
-
-
-def _short(number: int) -> str:
-    return f"{str(number)[:6]} of {len(str(number))} characters"
-
-
-def _duplicates() -> Iterator[Forgery]:
-    good = json.dumps(claims())
-    for claim, value in {
-        "sub": '"admin"',
-        "exp": str(NOW + TTL_S),
-        "scope": '"admin"',
-        "aud": f'"{AUDIENCE}"',
-        "iss": '"x"',
-    }.items():
-        yield f"{claim} last", SHARED.sign(SHARED.header(), good.replace("}", f', "{claim}": {value}}}').encode())
-        yield f"{claim} first", SHARED.sign(SHARED.header(), good.replace("{", f'{{"{claim}": {value}, ').encode())
-    header = json.dumps(SHARED.header())
-    for name in ("alg", "kid", "typ"):
-        doubled = header.replace("{", f'{{"{name}": "none", ')
-        yield f"header {name}", SHARED.sign(doubled.encode(), claims())
 
 
 def _mangled_signatures() -> Iterator[Forgery]:

@@ -15,7 +15,8 @@ from resource_service.jwk_set import parse_jwk_set
 from resource_service.verify import Policy, Verifier
 from resource_service.web.bearer import CLAIMS, Bearer
 from tests.resource_service.clock import Clock
-from tests.resource_service.forgeries import KEYS, forgeries
+from tests.resource_service.forgeries import forgeries
+from tests.resource_service.forging import KEYS
 from tests.resource_service.issuer import AUDIENCE, ISSUER, NOW, Key, claims, write_keys
 from tests.resource_service.jwk_sets import jwk_set
 from tests.resource_service.services import raw_answer, serving
