@@ -4,8 +4,8 @@
     python -m benchmarks.refresh_ratio --sessions 10000 10000000
 
 Refreshes are chained: each presents the token of the last answer, with a fresh Idempotency-Key. The servers are asked
-in turn, the first of each round changing; the load comes from one core. The echo runs twice: on asyncio's event loop, as
-aiohttp starts by itself, and on uvloop, as the services do; the goal counts against the harder one. With
+in turn, the first of each round changing; the load comes from one core. The echo runs twice: on asyncio's event loop,
+as aiohttp starts by itself, and on uvloop, as the services do; the goal counts against the harder one. With
 ``--sessions A B`` the table is filled to those sizes and the two rates are compared instead. Goals: at least 0.6 of the
 echo; with 10 million sessions at least 0.9 of the rate with 10 thousand.
 """
