@@ -55,8 +55,6 @@ async def test_data_of_a_released_schema_comes_forward(empty: str, revision: str
     curl = Client("curl/8", "127.0.0.1")
     ended = (1700000000005, "user_disabled", Client("", "::1"))
     assert [
-        Session(
-            "AAAAAAAAAAAAAAAAAAAAAA", ZS, 7, rotated, "digest", created, expires, client=Client("curl/8", "127.0.0.1")
-        ),
+        Session("AAAAAAAAAAAAAAAAAAAAAA", ZS, 7, rotated, "digest", created, expires, client=curl),
         Session("AQEBAQEBAQEBAQEBAQEBAQ", LS, 2**32 - 1, rotated, None, created, expires, *ended),
     ] == sessions
