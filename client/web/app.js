@@ -6,6 +6,8 @@ import { Timeline, isOver } from "./timeline.js";
 import { WORDS } from "./words.js";
 
 const MAX_EVENTS = 200;
+/** @type {Intl.DateTimeFormatOptions} */
+const CLOCK = { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 2, hourCycle: "h23" };
 const LANGUAGE = "dualtoken-page language";
 const $ = (/** @type {string} */ id) => document.getElementById(id);
 
@@ -73,7 +75,10 @@ const session = createSession({
   authUrl: config.authUrl,
   origins: [config.apiUrl],
   fetch: send,
-  onLoginRequired: ({ reason }) => reason !== "no_session" && note(() => words.log.ended(words.reasons[reason] ?? reason), "bad"),
+  onLoginRequired: ({ reason }) => {
+    if (reason === "no_session") note(() => words.log.none);
+    else note(() => words.log.ended(words.reasons[reason] ?? reason), "bad");
+  },
   onRefresh: ({ by }) => note(() => (by === "this tab" ? words.log.refreshed : words.log.adopted), "refresh"),
   onChange: show,
 });
@@ -210,6 +215,7 @@ function show(status) {
   $("banner-text").textContent = problem ? sentence(problem) : words.problems.AuthUnavailable;
   $("state").textContent = state === "ended" ? (words.reasons[reason] ?? reason) : words.states[state];
   $("state").className = `pill ${state}${["reused", "revoked", "expired"].includes(reason) ? " alarming" : ""}`;
+  $("thief-username").value = user?.username ?? "";
   $("user-name").textContent = user?.username ?? "";
   $("user-email").textContent = user?.email ?? "";
   for (const button of [...document.querySelectorAll(".requests button, #steal button")]) {
@@ -244,7 +250,7 @@ function eventRow({ at, text, kind }) {
   const row = document.createElement("li");
   const time = document.createElement("time");
   time.dateTime = at.toISOString();
-  time.textContent = at.toLocaleTimeString(document.documentElement.lang, { hour12: false, fractionalSecondDigits: 2 });
+  time.textContent = at.toLocaleTimeString(document.documentElement.lang, CLOCK);
   row.append(time, span(kind, text()));
   return row;
 }
@@ -273,12 +279,8 @@ async function busy(button, work) {
 }
 
 function setBusy(on) {
-  for (const id of ["home", "fifty"]) {
-    if (on) $(id).dataset.busy = "yes";
-    else delete $(id).dataset.busy;
-    // Not `disabled`: the focus would be lost in the middle of a keyboard user's work.
-    $(id).setAttribute("aria-disabled", String(on));
-  }
+  // Not `disabled`: the focus would be lost in the middle of a keyboard user's work.
+  for (const id of ["home", "fifty"]) $(id).setAttribute("aria-disabled", String(on));
 }
 
 function span(className, text) {

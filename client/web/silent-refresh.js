@@ -438,7 +438,7 @@ export function createSession(options) {
     if (!locks) return false;
     const { held: taken = [] } = await locks.query();
     const id = taken.map((lock) => lock.name ?? "").find((mark) => mark.startsWith(prefix) && !known.has(mark.slice(prefix.length)));
-    if (!id) return false;
+    if (!id) return adopted(); // the message may have come while we asked for the locks
     await new Promise((done) => {
       stopWaiting = done;
       setTimeout(done, NEWS_MS);

@@ -64,8 +64,8 @@ export class Timeline {
     const label = to === null ? "" : this.words.refreshLabel(Math.round(to - from), waiting.length);
     const leans = left > width * 0.55;
     return [
-      element("rect", { class: "band", x: left, y: 0, width: Math.max(2, right - left), height: height - BOTTOM }),
-      ...[left, right].map((at) => element("line", { class: "edge", x1: at, x2: at, y1: 0, y2: height - BOTTOM })),
+      element("rect", { class: "band", x: left, y: 20, width: Math.max(2, right - left), height: height - BOTTOM - 20 }),
+      ...[left, right].map((at) => element("line", { class: "edge", x1: at, x2: at, y1: 20, y2: height - BOTTOM })),
       element("rect", { class: "refresh", x: left, y: 20, width: Math.max(3, right - left), height: 9, rx: 3 }),
       element("text", { class: "refresh", x: leans ? right : left, y: 13, "text-anchor": leans ? "end" : "start" }, label),
     ];

@@ -76,6 +76,7 @@ export const WORDS = {
       end: "The whole session is over, for thief and owner alike. Yours, in its cookie, goes on.",
     },
     log: {
+      none: "no session here to restore",
       restored: (name) => `${name}’s session restored, silently`,
       loggedIn: (name) => `${name} logged in`,
       loggedOut: "logged out",
@@ -161,6 +162,7 @@ export const WORDS = {
       end: "整个会话结束，窃贼与主人都不能再用。你在 Cookie 中的会话不受影响。",
     },
     log: {
+      none: "没有可恢复的会话",
       restored: (name) => `${name} 的会话已静默恢复`,
       loggedIn: (name) => `${name} 已登录`,
       loggedOut: "已退出",
