@@ -19,7 +19,7 @@ from client.exits import Exit, run, sentence
 from client.fetch import Fetch
 from client.page import DEFAULT_API_URL, DEFAULT_PORT, serve_page
 from client.page import DEFAULT_AUTH_URL as DEFAULT_PAGE_AUTH_URL
-from client.play import play
+from client.play import AUTH_PORT, RESOURCE_PORT, play
 from client.report import Report
 
 app = typer.Typer(
@@ -167,9 +167,15 @@ def demo() -> None:
 
 
 @app.command()
-def up() -> None:
+def up(
+    auth_port: Annotated[int, typer.Option("--auth-port", min=0, max=65535, help="0: any free one.")] = AUTH_PORT,
+    resource_port: Annotated[
+        int, typer.Option("--resource-port", min=0, max=65535, help="0: any free one.")
+    ] = RESOURCE_PORT,
+    page_port: Annotated[int, typer.Option("--page-port", min=0, max=65535, help="0: any free one.")] = DEFAULT_PORT,
+) -> None:
     """Run both services and the web page for play, with a user, until Ctrl-C."""
-    run(play(Console()))
+    run(play(Console(), auth_port=auth_port, resource_port=resource_port, page_port=page_port))
 
 
 @app.command()

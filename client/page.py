@@ -94,29 +94,32 @@ def _file(name: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     return answer
 
 
-@asynccontextmanager
-async def serving_page(*, host: str, port: int, auth_url: str, api_url: str) -> AsyncIterator[int]:
-    """Serve the page until the end of the block; yield its port.
-
-    Args:
-        host: to listen on.
-        port: 0: any free one.
-        auth_url: see :func:`create_app`.
-        api_url: the same.
+def bind(host: str, port: int) -> socket.socket:
+    """Return a listening socket; port 0: any free one.
 
     Raises:
-        ConfigurationError: an address is none, or cannot be listened on.
+        ConfigurationError: the port is taken, or the address is not this machine's.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
+        return socket.create_server((host, port), family=family)
+    except (OSError, UnicodeError) as error:  # UnicodeError: a name that IDNA cannot encode
+        reason = error.strerror if isinstance(error, OSError) else "not a host name"
+        raise ConfigurationError(f"cannot listen on {host}:{port}: {reason}") from None
+
+
+@asynccontextmanager
+async def serving_page(listener: socket.socket, *, auth_url: str, api_url: str) -> AsyncIterator[None]:
+    """Serve the page on *listener* until the end of the block.
+
+    Raises:
+        ConfigurationError: see :func:`create_app`.
     """
     runner = web.AppRunner(create_app(auth_url, api_url), access_log=None, shutdown_timeout=SHUTDOWN_S)
     await runner.setup()
     try:
-        try:
-            family = socket.AF_INET6 if ":" in host else socket.AF_INET
-            listener = socket.create_server((host, port), family=family)
-        except OSError as error:
-            raise ConfigurationError(f"cannot listen on {host}:{port}: {error.strerror}") from None
         await web.SockSite(runner, listener).start()
-        yield listener.getsockname()[1]
+        yield
     finally:
         await runner.cleanup()
 
@@ -125,13 +128,14 @@ async def serve_page(*, host: str, port: int, auth_url: str, api_url: str) -> Ex
     """Serve the page until Ctrl-C or SIGTERM; say where, in one line on standard output.
 
     Raises:
-        ConfigurationError: see :func:`serving_page`.
+        ConfigurationError: an address is none, or cannot be listened on.
     """
     stopped = asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(name, stopped.set)
-    async with serving_page(host=host, port=port, auth_url=auth_url, api_url=api_url) as bound:
-        shown = f"[{host}]" if ":" in host else host
-        print(f"client web listening on http://{shown}:{bound}", flush=True)
-        await stopped.wait()
+    with bind(host, port) as listener:
+        async with serving_page(listener, auth_url=auth_url, api_url=api_url):
+            shown = f"[{host}]" if ":" in host else host
+            print(f"client web listening on http://{shown}:{listener.getsockname()[1]}", flush=True)
+            await stopped.wait()
     return Exit.OK

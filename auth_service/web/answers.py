@@ -16,12 +16,13 @@ def token_response(granted: Granted, *, with_refresh_token: bool = True, **membe
         "token_type": "Bearer",
         "access_token": granted.access_token,
         "expires_in": granted.expires_in,
+        "refresh_token": granted.refresh_token,
         "refresh_expires_in": granted.refresh_expires_in,
         "scope": granted.user.scope,
         **members,
     }
-    if with_refresh_token:
-        body["refresh_token"] = granted.refresh_token
+    if not with_refresh_token:
+        del body["refresh_token"]
     return web.Response(body=to_json(body), headers=_HEADERS)
 
 

@@ -1,7 +1,6 @@
 """Chromium, both services as processes, the page, and a gate in front of the auth service."""
 
 import os
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 from yarl import URL
 
-from client.page import serving_page
+from client.page import bind, serving_page
 from tests.browser.gate import Gate, gate_before
 from tests.browser.tabs import DEADLINE_MS, Tab
 from tests.system.processes import PASSWORD, Deployment, deployment_in, prepare, succeed
@@ -55,11 +54,6 @@ async def browser(chromium: str) -> AsyncIterator[Browser]:
         await browser.close()
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def world(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     """Both services, with access tokens of 2 s, two users, the page, and the same page where it may not be."""
@@ -68,8 +62,9 @@ async def world(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Asyn
     await prepare(deployment)
     add = ("users", "add", "mk", "--email", "mk@example.org", "--scope", "read write")
     await succeed("auth_service", *add, settings=deployment.auth, stdin=f"{PASSWORD}\n")
-    port, foreign_port = _free_port(), _free_port()
-    origin = f"http://localhost:{port}"
+    listeners = [bind("127.0.0.1", 0) for _ in range(2)]
+    page, foreign = (URL(f"http://localhost:{listener.getsockname()[1]}") for listener in listeners)
+    origin = str(page.origin())
     secret = "s" * 32
     async with AsyncExitStack() as stack:
         auth = await stack.enter_async_context(
@@ -85,12 +80,10 @@ async def world(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Asyn
         )  # fmt: skip
         gate = await stack.enter_async_context(gate_before(auth.url))
         api = resource.url.with_host("localhost")
-        for each in (port, foreign_port):
-            await stack.enter_async_context(
-                serving_page(host="127.0.0.1", port=each, auth_url=str(gate.url), api_url=str(api))
-            )
-        foreign = URL(f"http://localhost:{foreign_port}")
-        yield World(URL(origin), foreign, api, gate, deployment)
+        for listener in listeners:
+            stack.enter_context(listener)
+            await stack.enter_async_context(serving_page(listener, auth_url=str(gate.url), api_url=str(api)))
+        yield World(page, foreign, api, gate, deployment)
 
 
 @pytest.fixture
