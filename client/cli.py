@@ -17,6 +17,7 @@ from client.account import DEFAULT_AUTH_URL, Account, not_stored
 from client.errors import AuthRejected, AuthUnavailable
 from client.exits import Exit, run, sentence
 from client.fetch import Fetch
+from client.loadtest.cli import loadtest
 from client.play import play
 from client.report import Report
 
@@ -168,6 +169,9 @@ def demo() -> None:
 def up() -> None:
     """Run both services for play, with a user, until Ctrl-C."""
     run(play(Console()))
+
+
+app.command()(loadtest)
 
 
 def _password() -> str:
