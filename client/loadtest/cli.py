@@ -19,7 +19,9 @@ def loadtest(
     auth: Annotated[
         str, typer.Option("--auth", metavar="URL", envvar="DUALTOKEN_AUTH_URL", help="Address of the auth service.")
     ] = DEFAULT_AUTH_URL,
-    api: Annotated[str, typer.Option("--api", metavar="URL", help="Address of the resource service.")] = DEFAULT_API_URL,
+    api: Annotated[
+        str, typer.Option("--api", metavar="URL", help="Address of the resource service.")
+    ] = DEFAULT_API_URL,
     user: Annotated[str, typer.Option("--user", "-u", metavar="NAME", help="The account of all sessions.")] = "",
     password_file: Annotated[
         Path | None,
@@ -46,12 +48,12 @@ def loadtest(
         float | None,
         typer.Option(metavar="PER_SECOND", help="Open model: arrivals at this rate, latency from when each was due."),
     ] = None,
-    processes: Annotated[
-        int, typer.Option(metavar="N", help="That make the load; 0: one for every two cores.")
-    ] = 0,
+    processes: Annotated[int, typer.Option(metavar="N", help="That make the load; 0: one for every two cores.")] = 0,
     timeout: Annotated[float, typer.Option(metavar="SECONDS", help="For one request.")] = 30.0,
     body_bytes: Annotated[int, typer.Option(metavar="N", help="Size of an upload.")] = 64 * 1024,
-    allow_insecure: Annotated[bool, typer.Option("--allow-insecure", help="Permit plain http to other machines.")] = False,
+    allow_insecure: Annotated[
+        bool, typer.Option("--allow-insecure", help="Permit plain http to other machines.")
+    ] = False,
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all figures there.")] = None,
     html_file: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the report there.")] = None,
 ) -> None:

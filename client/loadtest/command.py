@@ -77,17 +77,13 @@ class Command:
             stack = contextlib.AsyncExitStack()
             try:
                 services = await stack.enter_async_context(
-                    running_services(
-                        access_ttl_s=ACCESS_TTL_S, auth_port=self.ports[0], resource_port=self.ports[1]
-                    )
+                    running_services(access_ttl_s=ACCESS_TTL_S, auth_port=self.ports[0], resource_port=self.ports[1])
                 )
             except ServiceFailed as error:
                 raise ConfigurationError(str(error).splitlines()[0].rstrip(":")) from error
         async with stack:
             yield (
-                replace(
-                    self.options, auth_url=services.auth_url, api_url=services.api_url, username=services.username
-                ),
+                replace(self.options, auth_url=services.auth_url, api_url=services.api_url, username=services.username),
                 services.password,
             )
 
@@ -108,7 +104,9 @@ class Command:
             text = sys.stdin.readline()
         password = text.rstrip("\r\n")
         if not password:
-            raise ConfigurationError("no password: give it at the prompt, as a line of standard input, or --password-file")
+            raise ConfigurationError(
+                "no password: give it at the prompt, as a line of standard input, or --password-file"
+            )
         return password
 
 
@@ -118,4 +116,6 @@ def _check_free(port: int) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except (OSError, OverflowError) as error:
-            raise ConfigurationError(f"port {port} cannot be had: {getattr(error, 'strerror', None) or error}") from None
+            raise ConfigurationError(
+                f"port {port} cannot be had: {getattr(error, 'strerror', None) or error}"
+            ) from None

@@ -4,16 +4,18 @@ import os
 import platform
 import re
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Attributes:
-    processor: its name, as the system gives it.
-    cores: that this process may use.
-    memory_gib: of the whole machine; None if the system does not say.
+    """One machine.
+
+    Attributes:
+        processor: its name, as the system gives it.
+        cores: that this process may use.
+        memory_gib: of the whole machine; None if the system does not say.
     """
 
     processor: str
@@ -51,8 +53,6 @@ def _memory_gib() -> float | None:
 
 
 def _own_version() -> str:
-    from importlib.metadata import PackageNotFoundError
-
     try:
         return version("dualtoken")
     except PackageNotFoundError:  # a checkout that is not installed

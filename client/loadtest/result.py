@@ -1,7 +1,7 @@
 """What a run came to: so far while it goes on, in the end for the report."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from client.loadtest.machine import Machine
@@ -68,14 +68,18 @@ class Result:
         for number in sorted(self._open):
             self._close(number)
         self.elapsed_s = elapsed_s
+        length = self.options.interval_s
+        while self.points and (left := elapsed_s - self.points[-1].at_s) < length:
+            last = self.points.pop()
+            if left >= length / 2:  # a rate over less would be noise
+                self.points.append(replace(last, per_second=round(last.per_second * length / left, 1)))
+                break
 
     def _close(self, number: int) -> None:
         _, meter = self._open.pop(number)
         length = self.options.interval_s
         q = quantiles_ms(meter.latency()) or {}
         counts = meter.counts
-        if not counts.requests and not counts.refreshes:
-            q = {}
         self.points.append(
             Point(
                 round(number * length, 3), round(counts.requests / length, 1), counts.failed, counts.unauthorized,
@@ -121,8 +125,8 @@ class Result:
         lag_ms = lag["p95"] if lag else 0.0
         if self.busiest >= CPU_LIMIT or lag_ms >= LAG_LIMIT_MS:
             remarks.append(
-                f"The load generator itself was the limit: its busiest process needed {self.busiest:.0%} of a core, and "
-                f"its own timers were up to {lag_ms:.0f} ms late (p95). Latencies hold its delays, too. More "
+                f"The load generator itself was the limit: its busiest process needed {self.busiest:.0%} of a core, "
+                f"and its own timers were up to {lag_ms:.0f} ms late (p95). Latencies hold its delays, too. More "
                 "--processes, less --concurrency or a lower --rate help."
             )
         if not_begun := self.total.counts.not_begun:

@@ -30,9 +30,7 @@ async def check(options: Options, password: str) -> None:
     Raises:
         ConfigurationError: a service does not answer as it should, or knows no such user and password.
     """
-    tokens = TokenSource(
-        options.auth_url, refresh_timeout_s=options.timeout_s, allow_insecure=options.allow_insecure
-    )
+    tokens = TokenSource(options.auth_url, refresh_timeout_s=options.timeout_s, allow_insecure=options.allow_insecure)
     async with tokens:
         try:
             opened = await tokens.login(options.username, password)
@@ -48,9 +46,7 @@ async def check(options: Options, password: str) -> None:
 async def _check_api(options: Options, tokens: TokenSource, scope: list[str]) -> None:
     if options.scenario in (Scenario.UPLOAD, Scenario.MIXED) and "write" not in scope:
         raise ConfigurationError(f"user {options.username!r} may not upload: its scope lacks 'write'")
-    auth = BearerAuth(
-        tokens, origins=[URL(options.api_url).origin()], allow_insecure=options.allow_insecure
-    )
+    auth = BearerAuth(tokens, origins=[URL(options.api_url).origin()], allow_insecure=options.allow_insecure)
     url = f"{options.api_url.rstrip('/')}/home"
     timeout = aiohttp.ClientTimeout(total=options.timeout_s)
     try:

@@ -45,14 +45,14 @@ class View:
 def figures(result: Result, elapsed: float) -> RenderableType:
     """Return the figures so far."""
     counts = result.total.counts
-    recent = result.points[-1].per_second if result.points else 0.0
+    recent = f"{result.points[-1].per_second:,.0f} now, " if result.points and not result.elapsed_s else ""
     numbers = Table(box=None, pad_edge=False, show_header=False)
     numbers.add_column(style="dim")
     numbers.add_column(justify="right")
     mean = counts.requests / elapsed if elapsed > 0 else 0.0
     for name, value in (
         ("requests", f"{counts.requests:,}"),
-        ("requests/s", f"{recent:,.0f}  (mean {mean:,.0f})"),
+        ("requests/s", f"{recent}{mean:,.0f} in the mean"),
         ("401s", f"{counts.unauthorized:,}"),
         ("refreshes", f"{counts.refreshes:,}  (expected {counts.expected:,})"),
         ("waited for another's refresh", f"{counts.coalesced:,}"),
@@ -60,7 +60,9 @@ def figures(result: Result, elapsed: float) -> RenderableType:
     ):
         numbers.add_row(name, Text(value, "bold red" if name == "failed" and counts.failed else ""))
     parts: list[RenderableType] = [numbers, _latencies(result)]
-    parts += [Text(f"{number:,} × {kind}", "red") for kind, number in result.total.errors.most_common(ERRORS_SHOWN)]
+    parts += [
+        Text(f"{number:,} times: {kind}", "red") for kind, number in result.total.errors.most_common(ERRORS_SHOWN)
+    ]
     return Group(*parts)
 
 

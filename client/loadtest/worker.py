@@ -2,8 +2,8 @@
 
 Speaks JSON, one object a line. It reads its assignment (with the password, which no argument may carry), and writes
 ``{"sessions": n}`` as they are opened. On ``go`` it runs and writes ``{"interval": i, …}`` for each interval; on
-``stop``, or when its standard input ends, it begins no more requests, waits for those under way, and writes ``{"done": …}``.
-What cannot work it says as ``{"problem": sentence}``.
+``stop``, or when its standard input ends, it begins no more requests, waits for those under way, and writes
+``{"done": …}``. What cannot work it says as ``{"problem": sentence}``.
 """
 
 import asyncio
@@ -14,22 +14,20 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
 
-from client.errors import AuthUnavailable, ClientError
+from client.errors import ClientError
 from client.exits import sentence
 from client.loadtest.meter import EXCHANGE, LAG
 from client.loadtest.operations import Operations, Wrong, sequence
 from client.loadtest.options import Options, Scenario, share
 from client.loadtest.pacing import Pacer
+from client.loadtest.sessions import log_in, log_out, write
 from client.loadtest.users import Now, VirtualUser, met_refresh
 
 LAG_EVERY_S: Final = 0.02
-LOGINS_AT_ONCE: Final = 4  # each costs the auth service a password hash
-LOGOUTS_AT_ONCE: Final = 16
-LOGOUT_S: Final = 10.0  # for all of them
 DRAIN_S: Final = 35.0  # for requests under way at the end; longer than their own limit
 
 
@@ -62,13 +60,13 @@ class Worker:
                 self._users.append(await stack.enter_async_context(user))
             order = asyncio.create_task(orders.readline())
             try:
-                await self._log_in(order)
+                await log_in(self._users, self._options.username, self._password, order)
                 self._now.turn()  # logging in is no part of the load
                 if (await order).strip() == b"go":
                     await self._load(orders, operations)
             finally:
                 order.cancel()
-                await self._log_out()
+                await log_out(self._users)
 
     def stop(self) -> None:
         """Begin no more requests."""
@@ -110,48 +108,11 @@ class Worker:
             self._now.meter.record(EXCHANGE, time.monotonic() - context.began_at)
             self._now.meter.counts.refreshes += answer.response.status == 200
 
-    async def _log_in(self, order: "asyncio.Task[bytes]") -> None:
-        """Open all sessions, unless an order comes before: that is to stop."""
-        waiting = iter(self._users)
-
-        async def some() -> None:
-            for user in waiting:
-                if order.done():
-                    return
-                await self._log_in_one(user)
-                _write({"sessions": 1})
-
-        async with asyncio.TaskGroup() as group:
-            for _ in range(LOGINS_AT_ONCE):
-                group.create_task(some())
-
-    async def _log_in_one(self, user: VirtualUser) -> None:
-        while True:
-            try:
-                return await user.log_in(self._options.username, self._password)
-            except AuthUnavailable as error:
-                if error.retry_after is None:
-                    raise
-                await asyncio.sleep(error.retry_after)  # what the service asks for
-
-    async def _log_out(self) -> None:
-        waiting = iter(self._users)
-
-        async def some() -> None:
-            for user in waiting:
-                with suppress(ClientError):
-                    await user.source.logout()
-
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LOGOUT_S), asyncio.TaskGroup() as group:
-                for _ in range(LOGOUTS_AT_ONCE):
-                    group.create_task(some())
-
     async def _load(self, orders: asyncio.StreamReader, operations: Operations) -> None:
-        options, loop = self._options, asyncio.get_running_loop()
+        options = self._options
         rate = None if options.rate is None else options.rate / self._parts
         self._pacer = Pacer(
-            loop.time,
+            time.monotonic,  # an event loop's own clock may tick in milliseconds
             duration_s=options.duration_s,
             requests=None if options.requests is None else share(options.requests, self._parts, self._part),
             rate=rate,
@@ -160,7 +121,7 @@ class Worker:
         self._cpu_s = time.process_time()
         helpers = [
             asyncio.create_task(work)
-            for work in (self._listen(orders), self._beat(), self._probe(), self._report_intervals(loop.time()))
+            for work in (self._listen(orders), self._beat(), self._probe(), self._report_intervals())
         ]
         kinds = sequence(options.scenario)
         count = share(options.lanes, self._parts, self._part)
@@ -185,15 +146,14 @@ class Worker:
                 _, left = await asyncio.wait(left, timeout=max(DRAIN_S, self._options.timeout_s + 5))
                 for lane in left:
                     lane.cancel()
+                    self._now.meter.counts.failed += 1
+                    self._now.meter.errors["not ended in time"] += 1
                 await asyncio.wait(lanes)
-                self._now.meter.counts.failed += len(left)
-                self._now.meter.errors["not ended in time"] += len(left)
                 return
 
     async def _lane(self, number: int, lanes: int, kinds: Iterator[Scenario], operations: Operations) -> None:
         """Send one request after the other."""
         assert self._pacer is not None  # noqa: S101 - lanes are made after it
-        loop = asyncio.get_running_loop()
         # With as many users as lanes no two lanes share one; refreshes of one session could not run side by side.
         users = self._users[number::lanes] or [self._users[number % len(self._users)]]
         turn = 0
@@ -207,7 +167,7 @@ class Worker:
             except (Wrong, ClientError, aiohttp.ClientError, TimeoutError, OSError) as caught:
                 error = _kind_of(caught)
             meter = self._now.meter
-            meter.record(kind, loop.time() - due, met=met_refresh.get())
+            meter.record(kind, time.monotonic() - due, met=met_refresh.get())
             meter.counts.requests += 1
             if error is not None:
                 meter.counts.failed += 1
@@ -224,27 +184,25 @@ class Worker:
     async def _beat(self) -> None:
         if (every := self._options.expire_every_s) is None:
             return
-        loop = asyncio.get_running_loop()
-        began_at = loop.time()
+        began_at = time.monotonic()
         beat = 1
         while True:
-            await asyncio.sleep(began_at + beat * every - loop.time())
+            await asyncio.sleep(began_at + beat * every - time.monotonic())
             for user in self._users:
                 user.expire()
             beat += 1
 
     async def _probe(self) -> None:
         """Measure by how much this process itself is late."""
-        loop = asyncio.get_running_loop()
         while True:
-            due = loop.time() + LAG_EVERY_S
+            due = time.monotonic() + LAG_EVERY_S
             await asyncio.sleep(LAG_EVERY_S)
-            self._now.meter.record(LAG, loop.time() - due)
+            self._now.meter.record(LAG, time.monotonic() - due)
 
-    async def _report_intervals(self, began_at: float) -> None:
-        loop = asyncio.get_running_loop()
+    async def _report_intervals(self) -> None:
+        began_at = time.monotonic()
         while True:
-            await asyncio.sleep(began_at + (self._interval + 1) * self._options.interval_s - loop.time())
+            await asyncio.sleep(began_at + (self._interval + 1) * self._options.interval_s - time.monotonic())
             self._report_interval()
 
     def _report_interval(self) -> None:
@@ -253,7 +211,7 @@ class Worker:
         meter = self._now.turn()
         before, self._cpu_s = self._cpu_s, time.process_time()
         meter.cpu_s = self._cpu_s - before
-        _write({"interval": self._interval, "meter": meter.as_dict()})
+        write({"interval": self._interval, "meter": meter.as_dict()})
         self._interval += 1
 
 
@@ -265,11 +223,6 @@ def _kind_of(error: BaseException) -> str:
     if isinstance(error, ClientError):
         return f"{type(error).__name__}: {sentence(error)}"
     return type(error).__name__
-
-
-def _write(line: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(line) + "\n")
-    sys.stdout.flush()
 
 
 async def _standard_input() -> asyncio.StreamReader:
@@ -287,8 +240,8 @@ async def main() -> None:
     try:
         await worker.run(orders)
     except* (ClientError, aiohttp.ClientError, TimeoutError, OSError) as group:
-        _write({"problem": sentence(_first(group))})
-    _write({"done": True})
+        write({"problem": sentence(_first(group))})
+    write({"done": True})
 
 
 def _first(error: BaseException) -> BaseException:
