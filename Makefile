@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PACKAGES := auth_service resource_service client
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-compose lint format lock clean
+.PHONY: help setup demo up test chaos test-compose lint format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ up: $(VENV)/.main ## run both services for play, until Ctrl-C
 
 test: setup ## the whole suite
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+chaos: setup ## the same promise for longer: kill services and databases under clients (CHAOS_S=120 seconds)
+	$(BIN)/python -m tests.system.chaos
 
 test-compose: setup ## the Compose stack, for real: needs a Docker engine
 	$(BIN)/python -m pytest tests/compose --compose $(PYTEST_ARGS)

@@ -5,13 +5,14 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from auth_service.access_tokens import AccessTokens
 from auth_service.errors import InvalidCredentials, InvalidGrant, InvalidToken, Reason
 from auth_service.events import Events
 from auth_service.group_commit import GroupCommit
 from auth_service.keys import WatchedKeys
-from auth_service.models import Client, Presented, RevocationReason, Session, User, new_session_id
+from auth_service.models import Client, Presented, RevocationReason, Session, User, always, new_session_id
 from auth_service.passwords import Passwords
 from auth_service.refresh_tokens import PREFIX, RefreshTokens
 from auth_service.rotation import GRANTED, Kind, Outcome, Policy
@@ -33,8 +34,7 @@ def wall_clock() -> int:
     return time.time_ns() // 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Granted:
+class Granted(NamedTuple):
     """The tokens of one answer, and whose they are. Times in seconds."""
 
     user: User
@@ -109,7 +109,7 @@ class Sessions:
         return session if await self._store.create_session(session, verified_hash=verified_hash) else None
 
     async def refresh(
-        self, refresh_token: str, idempotency_key: str | None, *, is_awaited: Callable[[], bool] = lambda: True
+        self, refresh_token: str, idempotency_key: str | None, *, is_awaited: Callable[[], bool] = always
     ) -> Granted:
         """Rotate: spend *refresh_token* and return its successor, by the rule of ``rotation.py``.
 

@@ -18,7 +18,7 @@ from client.errors import AuthRejected, AuthUnavailable
 from client.exits import Exit, run, sentence
 from client.fetch import Fetch
 from client.loadtest.cli import loadtest
-from client.play import play
+from client.play import AUTH_PORT, RESOURCE_PORT, play
 from client.report import Report
 
 app = typer.Typer(
@@ -166,9 +166,14 @@ def demo() -> None:
 
 
 @app.command()
-def up() -> None:
+def up(
+    auth_port: Annotated[int, typer.Option("--auth-port", min=0, max=65535, help="0: any free one.")] = AUTH_PORT,
+    resource_port: Annotated[
+        int, typer.Option("--resource-port", min=0, max=65535, help="0: any free one.")
+    ] = RESOURCE_PORT,
+) -> None:
     """Run both services for play, with a user, until Ctrl-C."""
-    run(play(Console()))
+    run(play(Console(), auth_port=auth_port, resource_port=resource_port))
 
 
 app.command()(loadtest)

@@ -13,7 +13,7 @@ RESOURCE_PORT = 8002
 ACCESS_TTL_S = 10
 
 
-async def play(console: Console) -> Exit:
+async def play(console: Console, *, auth_port: int, resource_port: int) -> Exit:
     """Run both services until Ctrl-C or SIGTERM.
 
     Raises:
@@ -24,7 +24,7 @@ async def play(console: Console) -> Exit:
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stopped.set)
     async with running_services(
-        access_ttl_s=ACCESS_TTL_S, auth_port=AUTH_PORT, resource_port=RESOURCE_PORT
+        access_ttl_s=ACCESS_TTL_S, auth_port=auth_port, resource_port=resource_port
     ) as services:
         console.print(f"auth service      {services.auth_url}", highlight=False)
         console.print(f"resource service  {services.api_url}", highlight=False)

@@ -93,7 +93,9 @@ class TokenSource:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self.aclose()
+        # Who is interrupted wants to leave at once; the journal covers a refresh that is cut off.
+        interrupted = kind is not None and issubclass(kind, asyncio.CancelledError)
+        await self.aclose(grace_s=0.0 if interrupted else CLOSE_GRACE_S)
 
     @property
     def current(self) -> Tokens | None:
@@ -170,12 +172,12 @@ class TokenSource:
         if not removed:
             raise StorageError("logged out, but the stored tokens could not be removed")
 
-    async def aclose(self) -> None:
-        """Let a refresh under way come in, for a few seconds, and stop all else. The source can be used again."""
+    async def aclose(self, *, grace_s: float = CLOSE_GRACE_S) -> None:
+        """Let a refresh under way come in, for *grace_s* seconds, and stop all else. The source can be used again."""
         flight = self._own_flight()
         wanted = self._leaving | self._events.running | ({flight.task} if flight else set())
         if ours := _of_this_loop(wanted):
-            await asyncio.wait(ours, timeout=CLOSE_GRACE_S)
+            await asyncio.wait(ours, timeout=grace_s)
         rest = _of_this_loop(wanted | self._saving)
         for task in rest:
             task.cancel()

@@ -7,6 +7,7 @@ import typer
 from resource_service.errors import StartProblem
 from resource_service.logs import configure_logs
 from resource_service.settings import load_settings
+from resource_service.shared_metrics import shared_directory
 
 commands = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 
@@ -29,9 +30,10 @@ def serve() -> None:
 
             serving.run(settings)
         else:
-            from resource_service import workers
+            with shared_directory():
+                from resource_service import workers
 
-            workers.run(settings)
+                workers.run(settings)
     except StartProblem as error:
         for problem in error.problems:
             print(f"resource_service: {problem}", file=sys.stderr)

@@ -4,7 +4,7 @@ from aiohttp import web
 
 from resource_service.authenticator import FeedPolicy
 from resource_service.settings import Settings
-from resource_service.web import health, home
+from resource_service.web import docs, health, home, metrics
 from resource_service.web.bearer import Bearer
 from resource_service.web.cors import allow_origins
 
@@ -28,9 +28,11 @@ def create_app(settings: Settings) -> web.Application:
         leeway_s=settings.leeway_s,
         cached_tokens=settings.cached_tokens,
     )
-    bearer.mount(app)
+    bearer.attach(app)
     app[health.AUTHENTICATOR] = bearer.authenticator
-    app.add_routes([*home.routes, *health.routes])
+    app[metrics.BEARER] = bearer
+    app.cleanup_ctx.append(metrics.reporting)
+    app.add_routes(bearer.guarded([*home.routes, *health.routes, *metrics.routes, *docs.routes]))
     if settings.cors_origins:
         allow_origins(app, settings.cors_origins)
     return app

@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 from gunicorn import glogging
 from gunicorn.app.base import BaseApplication
+from prometheus_client import multiprocess
 
 from resource_service.errors import KeySetRefused, StartProblem
 from resource_service.key_file import KeyFile
@@ -50,6 +51,7 @@ class Workers(BaseApplication):  # type: ignore[misc]  # gunicorn has no annotat
             "logger_class": Logger,
             # It would write into the home directory, which a read-only container does not have.
             "control_socket_disable": True,
+            "child_exit": _forget_numbers,
             "when_ready": lambda _arbiter: announce(self._url),
         }
         if SHARED_MEMORY.is_dir():
@@ -67,6 +69,10 @@ class Workers(BaseApplication):  # type: ignore[misc]  # gunicorn has no annotat
             return runner(self._settings)
 
         return make_runner
+
+
+def _forget_numbers(_arbiter: Any, worker: Any) -> None:
+    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]  # as prometheus_client has it
 
 
 def run(settings: Settings) -> None:

@@ -5,7 +5,6 @@ import json
 import sys
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
 from typing import Annotated, TypeVar
 
 import typer
@@ -59,7 +58,7 @@ def list_(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
     """Show all users."""
     users = _with_store(lambda store: store.list_users())
     if as_json:
-        typer.echo(json.dumps([asdict(user) for user in users]))
+        typer.echo(json.dumps([user._asdict() for user in users]))
         return
     table = Table("name", "email", "scope", "id", "state")
     for user in users:

@@ -17,7 +17,7 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, IntegrityError
 
 from auth_service.errors import StartupError
 from auth_service.models import Credentials, Presented, Revocation, RevocationReason, Session, User
@@ -65,10 +65,12 @@ class SqlUsers:
         row = {**names, "password_hash": password_hash, "created_at": now}
 
         def add(connection: Connection) -> bool:
-            taken = select(users.c.id).where(users.c.username == user.username)
-            if connection.execute(taken).one_or_none() is not None:
+            # To look first would not do: another process may take the name in between.
+            try:
+                with connection.begin_nested():
+                    connection.execute(insert(users), row)
+            except IntegrityError:
                 return False
-            connection.execute(insert(users), row)
             return True
 
         return await self._database.write(add)

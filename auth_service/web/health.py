@@ -1,20 +1,28 @@
 """Liveness, readiness and metrics."""
 
+import structlog
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from auth_service.errors import Unavailable
 from auth_service.web.keys import EVENTS, SESSIONS
+
+log = structlog.get_logger(__name__)
 
 
 async def live(_request: web.Request) -> web.Response:
     """200 while the event loop turns."""
-    return web.json_response({"status": "ok"})
+    return web.json_response({"status": "live"})
 
 
 async def ready(request: web.Request) -> web.Response:
-    """200 while the database answers, else 503 ``unavailable``."""
-    await request.app[SESSIONS].ready()
-    return web.json_response({"status": "ok"})
+    """200 while the database answers, else 503."""
+    try:
+        await request.app[SESSIONS].ready()
+    except Unavailable as exc:
+        log.error("unready", problem=str(exc))  # noqa: TRY400 - an expected failure needs no traceback
+        return web.json_response({"status": "unready", "checks": {"database": False}}, status=503)
+    return web.json_response({"status": "ready", "checks": {"database": True}})
 
 
 async def metrics(request: web.Request) -> web.Response:

@@ -4,7 +4,7 @@ from aiohttp import web
 
 from auth_service.errors import InvalidRequest
 from auth_service.web.credentials import require_service
-from auth_service.web.keys import REVOCATIONS
+from auth_service.web.keys import REVOCATIONS, SETTINGS
 
 MAX_WAIT_S = 30.0
 
@@ -17,7 +17,9 @@ async def revocations(request: web.Request) -> web.Response:
         {"sid": entry.session_id, "revoked_at": entry.revoked_at // 1000, "reason": entry.reason}
         for entry in page.revoked
     ]
-    return web.json_response({"cursor": page.cursor, "revoked": revoked}, headers={"Cache-Control": "no-store"})
+    # How long a verifier must remember an entry.
+    body = {"cursor": page.cursor, "revoked": revoked, "access_ttl_s": request.app[SETTINGS].access_ttl_s}
+    return web.json_response(body, headers={"Cache-Control": "no-store"})
 
 
 def _wait_s(request: web.Request) -> float:

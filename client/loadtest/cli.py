@@ -30,8 +30,10 @@ def loadtest(
     self_contained: Annotated[
         bool, typer.Option("--self-contained", help="Start both services for the time of the run.")
     ] = False,
-    auth_port: Annotated[int, typer.Option(help="With --self-contained; 0: any free one.")] = 0,
-    api_port: Annotated[int, typer.Option(help="With --self-contained; 0: any free one.")] = 0,
+    auth_port: Annotated[
+        int, typer.Option("--auth-port", min=0, max=65535, help="With --self-contained; 0: any free one.")
+    ] = 0,
+    resource_port: Annotated[int, typer.Option("--resource-port", min=0, max=65535, help="Likewise.")] = 0,
     scenario: Annotated[
         Scenario, typer.Option(help="What is asked for; mixed: 90 % read, 8 % upload, 1 % refresh, 1 % login.")
     ] = Scenario.READ,
@@ -87,7 +89,7 @@ def loadtest(
             body_bytes=body_bytes,
             allow_insecure=allow_insecure,
         )
-        ports = (auth_port, api_port)
+        ports = (auth_port, resource_port)
         command = Command(options, self_contained, ports, password_file, json_file, html_file)
         return await command.run(Console(stderr=True))
 

@@ -53,8 +53,8 @@ class Command:
             if path is not None:
                 check_writable(path)
         async with self._services(console) as (options, password):
-            console.print(f"auth service {options.auth_url}   resource service {options.api_url}", highlight=False)
             await check(options, password)
+            console.print(f"auth service {options.auth_url}   resource service {options.api_url}", highlight=False)
             result = await Runner(options, password, console).run()
         console.print(figures(result, result.elapsed_s))
         conclude(console, result)
@@ -115,7 +115,7 @@ def _check_free(port: int) -> None:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the services do
         try:
             probe.bind(("127.0.0.1", port))
-        except (OSError, OverflowError) as error:
+        except OSError as error:
             raise ConfigurationError(
-                f"port {port} cannot be had: {getattr(error, 'strerror', None) or error}"
+                f"port {port} cannot be had: {error.strerror}"
             ) from None

@@ -80,7 +80,11 @@ class Options:
             if value is not None and not 0 < value < float("inf"):
                 raise ConfigurationError(f"{name} must be more than 0, not {value:g}")
         auth_base(self.auth_url, allow_insecure=self.allow_insecure)
-        origins([URL(self.api_url).origin()], allow_insecure=self.allow_insecure)
+        try:
+            api = URL(self.api_url).origin()
+        except ValueError:
+            raise ConfigurationError("the API URL is not an address: write it like https://api.example") from None
+        origins([api], allow_insecure=self.allow_insecure)
 
     @property
     def lanes(self) -> int:

@@ -57,6 +57,11 @@ def requires(scope: str) -> Callable[[_Handler], _Handler]:
     return decorate
 
 
+def is_public(handler: object) -> bool:
+    """Whether *handler* was marked as public."""
+    return getattr(handler, _ATTRIBUTE, None) == "public"
+
+
 def access_of(request: web.Request) -> Access:
     """What the route of *request* asks for."""
     handler = request.match_info.handler

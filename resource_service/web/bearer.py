@@ -11,8 +11,9 @@ From then on every route of *app* needs an access token, and finds who calls in 
 otherwise with ``@optional`` or ``@public``, and asks for more with ``@requires("scope")``.
 """
 
+import functools
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from pathlib import Path
 
 import structlog
@@ -26,7 +27,7 @@ from resource_service.jwks_url import JwksUrl
 from resource_service.key_file import KeyFile
 from resource_service.revocation_feed import RevocationFeed
 from resource_service.verify import CACHED_TOKENS, Policy
-from resource_service.web.access import CLAIMS, REALM, access_of, optional, public, requires
+from resource_service.web.access import CLAIMS, REALM, access_of, is_public, optional, public, requires
 from resource_service.web.challenge import QUOTABLE, refusal
 
 __all__ = ["CLAIMS", "Bearer", "optional", "public", "requires"]
@@ -93,9 +94,22 @@ class Bearer:
 
         Middlewares appended before see refused requests too, those appended after only what passed.
         """
-        app[REALM] = self.realm
+        self.attach(app)
         app.middlewares.append(self.middleware())
+
+    def attach(self, app: web.Application) -> None:
+        """Start and stop with *app*, without guarding it: for routes that :meth:`guarded` guards one by one."""
+        app[REALM] = self.realm
         app.cleanup_ctx.append(self._lifespan)
+
+    def guarded(self, routes: Iterable[web.RouteDef]) -> list[web.RouteDef]:
+        """Guard each of *routes* that is not public, as :meth:`mount` does for all of an application.
+
+        The middleware is bound to the handler itself, which spares each request what aiohttp's own dispatch of
+        middlewares costs: more than the verification of a known token.
+        """
+        middleware = self.middleware()
+        return [route if is_public(route.handler) else _bound(middleware, route) for route in routes]
 
     def middleware(self) -> Middleware:
         """Make the middleware alone; :meth:`mount` also keeps the keys current."""
@@ -104,10 +118,14 @@ class Bearer:
         # The path of a good token is as short as it can be: it is all that authentication costs most requests.
         @web.middleware
         async def bearer_token(request: web.Request, handler: Handler) -> web.StreamResponse:
+            values = request.headers.getall(hdrs.AUTHORIZATION, ())
             try:
-                claims = authenticate(_token(request))
+                if len(values) == 1 and values[0][:7] == "Bearer ":
+                    claims = authenticate(values[0][7:].lstrip(" "))
+                else:
+                    claims = authenticate(_token(values))
             except ResourceError as error:
-                anonymous_or_known = await self._look_again(request, error)
+                anonymous_or_known = await self._look_again(request, values, error)
                 if anonymous_or_known is None:
                     return await handler(request)
                 claims = anonymous_or_known
@@ -121,7 +139,7 @@ class Bearer:
         async with self.authenticator.running():
             yield
 
-    async def _look_again(self, request: web.Request, error: ResourceError) -> Claims | None:
+    async def _look_again(self, request: web.Request, values: Sequence[str], error: ResourceError) -> Claims | None:
         """Decide what becomes of a request without good credentials: None lets it through as nobody's.
 
         Raises:
@@ -132,7 +150,7 @@ class Bearer:
             return None
         try:
             if isinstance(error, UnknownKey):
-                return await self.authenticator.authenticate_with_newer_keys(_token(request))
+                return await self.authenticator.authenticate_with_newer_keys(_token(values))
             raise error
         except ResourceError as verdict:
             self.outcomes[_outcome(verdict)] += 1
@@ -140,8 +158,8 @@ class Bearer:
             raise refusal(verdict, self.realm) from None
 
 
-def _token(request: web.Request) -> str:
-    """Read the token of *request*.
+def _token(values: Sequence[str]) -> str:
+    """Find the token in the *values* of a request's Authorization headers.
 
     Only the header counts: RFC 6750 §2.3 warns of query parameters, and OAuth 2.1 drops them and body parameters.
 
@@ -149,7 +167,6 @@ def _token(request: web.Request) -> str:
         CredentialsMissing: there is none, or credentials of another scheme.
         TokenRefused: there are several.
     """
-    values = request.headers.getall(hdrs.AUTHORIZATION, ())
     if len(values) != 1:
         if values:
             # Another reader of this request might pick another one.
@@ -159,6 +176,11 @@ def _token(request: web.Request) -> str:
     if value[:7].lower() != "bearer " and value.lower() != "bearer":
         raise CredentialsMissing
     return value[7:].lstrip(" ")
+
+
+def _bound(middleware: Middleware, route: web.RouteDef) -> web.RouteDef:
+    handler = functools.update_wrapper(functools.partial(middleware, handler=route.handler), route.handler)
+    return web.RouteDef(route.method, route.path, handler, route.kwargs)
 
 
 def _outcome(error: ResourceError) -> str:

@@ -108,6 +108,7 @@ async def test_a_login_does_not_wait_for_a_refresh_that_hangs(make_source: MakeS
     await caller
 
     assert "at-3" == await source.token(rejected="at-2")
+    await pair.release()
 
 
 # Logout
@@ -395,18 +396,15 @@ async def test_closing_lets_a_refresh_come_in(make_source: MakeSource, pair: Con
     assert "rt-2" == stored(storage, pair).refresh_token
 
 
-async def test_closing_cuts_off_what_hangs(
-    make_source: MakeSource, pair: Control, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_closing_cuts_off_what_hangs(make_source: MakeSource, pair: Control) -> None:
     """After a few seconds; callers get a typed error, and the journal covers the answer."""
-    monkeypatch.setattr("client.source.CLOSE_GRACE_S", 0.05)
     storage = MemoryStorage()
     source = make_source(storage)
     await source.login("zs", PASSWORD)
     await pair.fault("refresh", Fault("hang_after"))
     caller = asyncio.create_task(source.token(rejected="at-1"))
     await pair.wait_for_hanging()
-    await source.aclose()
+    await source.aclose(grace_s=0.05)
     with pytest.raises(RefreshUnavailable, match="interrupted"):
         await caller
     await pair.release()

@@ -1,6 +1,7 @@
-"""What the scenarios need of a client. To run them against another one, write an ``open_client`` for it.
+"""What the scenarios need of a client.
 
-CONFORMANCE_CLIENT=my_package.adapter:open_client python -m pytest tests/conformance
+To run them against another one, write an :class:`OpenClient` for it and name it
+``CONFORMANCE_CLIENT=my_package.adapter:OpenIt python -m pytest tests/conformance``.
 """
 
 import importlib

@@ -83,6 +83,8 @@ class AuthProcess:
         Raises:
             DidNotStart: it ended instead.
         """
+        if self._process is not None:
+            await self._ended()
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "auth_service", "serve"),

@@ -10,15 +10,17 @@ from typing import Any, Protocol
 
 from auth_service.keys import create, read_key_file, secret_of
 from auth_service.models import Client, Session, User, new_session_id
+from auth_service.passwords import HASHER
 from auth_service.refresh_tokens import RefreshKey, RefreshTokens
 from auth_service.sessions import wall_clock
-from auth_service.store.sql import open_store
+from auth_service.store.migrate import upgrade
+from auth_service.store.sql import open_database, open_store
 from tests.postgresql import Cluster, clusters
-from tests.system.auth_processes import AuthProcess, environment, no_leftovers, run
+from tests.system.auth_processes import AuthProcess, environment, no_leftovers
 
 _YEAR_MS = 365 * 24 * 3_600_000
-_ALICE = User(id="alice", username="alice", email="alice@example.org", scope="read")
-_NO_PASSWORD = "nobody logs in with this"
+USERNAME, PASSWORD = "alice", "correct horse battery staple"
+_ALICE = User(id="alice", username=USERNAME, email="alice@example.org", scope="read")
 
 
 class Database(Protocol):
@@ -113,20 +115,21 @@ class Deployment:
         self.database = database
         self.environment = environment(folder, database.url, **(settings or {}))
         self.processes = [AuthProcess(f"auth-{number}", folder, self.environment) for number in range(count)]
-        self._folder = folder
+        self.folder = folder
 
     async def seed(self, count: int) -> list[str]:
-        """Open that many sessions of one user; return their refresh tokens. Log-ins would take 50 ms each."""
+        """Open that many sessions of the user; return their refresh tokens. Log-ins would take 50 ms each."""
         now = wall_clock()
         refresh_tokens = RefreshTokens(
-            [RefreshKey(key["kid"], secret_of(key)) for key in read_key_file(self._folder / "refresh.jwks.json")]
+            [RefreshKey(key["kid"], secret_of(key)) for key in read_key_file(self.folder / "refresh.jwks.json")]
         )
         ids = [new_session_id() for _ in range(count)]
+        password_hash = HASHER.hash(PASSWORD)
         async with open_store(self.database.url) as store:
-            await store.add_user(_ALICE, _NO_PASSWORD, now=now)
+            await store.add_user(_ALICE, password_hash, now=now)
             for id_ in ids:
                 session = Session(id_, _ALICE, 0, now, None, now, now + _YEAR_MS, client=Client("tests", "127.0.0.1"))
-                assert await store.create_session(session, verified_hash=_NO_PASSWORD)
+                assert await store.create_session(session, verified_hash=password_hash)
         return [refresh_tokens.encode(id_, 0) for id_ in ids]
 
     def ports(self) -> list[int]:
@@ -147,8 +150,9 @@ async def deployed(folder: Path, database: Database, count: int = 1, **settings:
     """Yield running auth processes with keys and a current schema; end them afterwards."""
     make_keys(folder)
     deployment = Deployment(folder, database, count, settings)
-    migrated = await asyncio.to_thread(run, deployment.environment, "migrate")
-    assert migrated.returncode == 0, migrated.stderr
+    engines = open_database(database.url)
+    await upgrade(engines)
+    await engines.close()
     with no_leftovers(*deployment.processes):
         await asyncio.gather(*(process.start() for process in deployment.processes))
         yield deployment

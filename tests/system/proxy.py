@@ -34,7 +34,6 @@ class Proxy:
     Args:
         targets: the ports of the moment; none refuses the connection.
         rng: what the fates are drawn from.
-        weights: how probable each fate is; none: everything passes.
         on_dropped: told request and answer of each 200 that was withheld.
     """
 
@@ -42,13 +41,12 @@ class Proxy:
         self,
         targets: Callable[[], list[int]],
         rng: random.Random,
-        weights: Mapping[Fate, float] | None = None,
         on_dropped: Exchange = lambda _request, _answer: None,
     ) -> None:
         self.port = 0
         self.fates: Counter[Fate] = Counter()
         self._targets, self._rng, self._on_dropped = targets, rng, on_dropped
-        self._weights = dict(weights or {Fate.PASS: 1.0})
+        self._weights: Mapping[Fate, float] = {Fate.PASS: 1.0}
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
         self._is_cut = False
@@ -67,6 +65,10 @@ class Proxy:
     def url(self) -> str:
         """Return the address, without a slash at the end."""
         return f"http://127.0.0.1:{self.port}"
+
+    def misbehave(self, weights: Mapping[Fate, float]) -> None:
+        """From now on, draw the fate of each request by *weights*; so far, everything passed."""
+        self._weights = weights
 
     def behave(self) -> None:
         """Let everything pass from now on."""

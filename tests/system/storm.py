@@ -7,26 +7,30 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
+from itertools import count
+from typing import Protocol
 
 import aiohttp
 
-from tests.system.deployment import Deployment
+from client import FileStorage, MemoryStorage, TokenSource
+from tests.system.deployment import PASSWORD, USERNAME, Deployment
 from tests.system.history import History, Replayed, violations
 from tests.system.honest import HonestClient, TurnedAway, present
 from tests.system.proxy import Fate, Proxy
+from tests.system.token_sources import RealClient
 
 WEIGHTS = {Fate.PASS: 0.77, Fate.CUT_BEFORE: 0.05, Fate.CUT_AFTER: 0.08, Fate.CUT_WITHIN: 0.05, Fate.HANG_UP: 0.05}
 _FORGETFUL = 0.03
 _HURRY = 0.3
 _CONNECTIONS = 32
-# Of the kills in a deployment with a database server, how many hit that.
-_DATABASE_SHARE = 0.3
+_BOTH = 0.4  # of the kills of the database
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a storm is like. Equal plans draw equal kills, fates and crashes.
 
+    ``token_sources`` says how many of the sessions real clients hold; ``strikes`` how many kills there are at least;
     ``pause_s`` is the longest pause of a client between two refreshes; ``calm_s`` that between two kills;
     ``loses_writes`` says that the database may forget the newest of what it committed.
     """
@@ -34,9 +38,24 @@ class Plan:
     seed: int
     seconds: float
     sessions: int = 200
-    pause_s: float = 1.0
+    token_sources: int = 10
+    strikes: int = 6
+    pause_s: float = 2.0
     calm_s: float = 1.2
     loses_writes: bool = False
+
+
+class Client(Protocol):
+    """An honest client. ``refresh`` and ``settle`` raise ``TurnedAway``."""
+
+    name: str
+    turned_away: bool
+
+    async def refresh(self) -> None:
+        """Refresh until it is answered."""
+
+    async def settle(self) -> None:
+        """Refresh once more in calm: the token that was answered last must be good."""
 
 
 @dataclass
@@ -57,11 +76,13 @@ Disaster = Callable[[Deployment, Plan, random.Random, Counter[str]], Awaitable[N
 
 
 async def strikes(deployment: Deployment, plan: Plan, rng: random.Random, counts: Counter[str]) -> None:
-    """Kill something and start it again, until the time is over."""
+    """Kill something and start it again, until the time is over; on a slow machine, at least so often."""
     deadline = time.monotonic() + plan.seconds
-    while time.monotonic() < deadline:
+    for number in count():
+        if time.monotonic() >= deadline and number >= plan.strikes:
+            break
         await asyncio.sleep(rng.uniform(0.2, plan.calm_s))
-        await _strike(deployment, rng, counts)
+        await _strike(deployment, number, rng, counts)
 
 
 async def weather(deployment: Deployment, plan: Plan, disaster: Disaster = strikes) -> Report:
@@ -71,27 +92,33 @@ async def weather(deployment: Deployment, plan: Plan, disaster: Disaster = strik
     async with AsyncExitStack() as stack:
         connector = aiohttp.TCPConnector(limit=_CONNECTIONS)
         http = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
-        proxy = Proxy(deployment.ports, random.Random(rng.random()), WEIGHTS, history.dropped)
+        proxy = Proxy(deployment.ports, random.Random(rng.random()), history.dropped)
         await stack.enter_async_context(proxy)
-        clients = [
+        clients: list[Client] = [
             HonestClient(f"client-{number}", token, proxy.url, http, history, random.Random(rng.random()), _FORGETFUL)
-            for number, token in enumerate(await deployment.seed(plan.sessions))
+            for number, token in enumerate(await deployment.seed(plan.sessions - plan.token_sources))
         ]
+        for number in range(plan.token_sources):
+            storage = FileStorage(deployment.folder / f"tokens-{number}.json") if number % 2 else MemoryStorage()
+            real = RealClient(f"token-source-{number}", TokenSource(proxy.url, storage=storage, session=http), history)
+            stack.push_async_callback(real.aclose)
+            await real.log_in(USERNAME, PASSWORD)
+            clients.append(real)
+        proxy.misbehave(WEIGHTS)
         await _refreshing(clients, plan.pause_s, rng, disaster(deployment, plan, rng, history.counts))
         proxy.behave()
         await _each(client.settle() for client in clients if not client.turned_away)
         report.violations += _behind_the_answers(deployment, plan)
         await _each(_replay(client, proxy.url, http, history) for client in clients if not client.turned_away)
         report.counts = history.counts + Counter({str(fate): count for fate, count in proxy.fates.items()})
+    report.counts["lost sessions"] = sum(client.turned_away for client in clients)
     for kind in ("retried", "raced", "caught_up", "abandoned"):
         report.counts[kind] = deployment.count(f"rotation.{kind}")
     report.violations += violations(history.events, history.first)
     return report
 
 
-async def _refreshing(
-    clients: list[HonestClient], pause_s: float, rng: random.Random, disaster: Awaitable[None]
-) -> None:
+async def _refreshing(clients: list[Client], pause_s: float, rng: random.Random, disaster: Awaitable[None]) -> None:
     """Let clients refresh while *disaster* lasts; return when each has its answer."""
     over = asyncio.Event()
     chains = [asyncio.create_task(_chain(client, random.Random(rng.random()), pause_s, over)) for client in clients]
@@ -102,7 +129,7 @@ async def _refreshing(
         await asyncio.gather(*chains)
 
 
-async def _chain(client: HonestClient, rng: random.Random, pause_s: float, over: asyncio.Event) -> None:
+async def _chain(client: Client, rng: random.Random, pause_s: float, over: asyncio.Event) -> None:
     with suppress(TurnedAway):  # the history knows
         while not over.is_set():
             await client.refresh()
@@ -111,11 +138,11 @@ async def _chain(client: HonestClient, rng: random.Random, pause_s: float, over:
                 await asyncio.wait_for(over.wait(), 0 if rng.random() < _HURRY else rng.uniform(0, pause_s))
 
 
-async def _strike(deployment: Deployment, rng: random.Random, counts: Counter[str]) -> None:
-    """Kill something and start it again after a moment; some of the time, the database and a process at once."""
+async def _strike(deployment: Deployment, number: int, rng: random.Random, counts: Counter[str]) -> None:
+    """Kill something and start it again after a moment: a process, each third time the database, or both."""
     process = rng.choice(deployment.processes)
-    hits_database = deployment.database.is_server and rng.random() < _DATABASE_SHARE
-    hits_process = not hits_database or rng.random() < 0.3
+    hits_database = deployment.database.is_server and number % 3 == 1
+    hits_process = not hits_database or rng.random() < _BOTH
     if hits_database:
         counts["kills of the database"] += 1
         await deployment.database.kill()
@@ -136,7 +163,7 @@ async def _each(work: Iterable[Awaitable[None]]) -> None:
             raise result
 
 
-async def _replay(client: HonestClient, url: str, http: aiohttp.ClientSession, history: History) -> None:
+async def _replay(client: Client, url: str, http: aiohttp.ClientSession, history: History) -> None:
     """Present the token that the client spent last, as a thief who copied it but not the key."""
     token = history.spent_token(client.name)
     answer = await present(http, url, token, "the-thief-makes-one-up")

@@ -41,7 +41,7 @@ async def _metric(http: aiohttp.ClientSession, deployment: Deployment, line: str
 
 async def test_a_synchronous_standby_takes_over_without_loss(tmp_path: Path) -> None:
     """Each answered rotation is on the standby: promoted, it goes on where the killed primary stopped."""
-    plan = Plan(_SEED, seconds=6)
+    plan = Plan(_SEED, seconds=4)
     async with replicated(synchronous=True) as database, deployed(tmp_path, database, 2) as deployment:
         report = await weather(deployment, plan, _fails_over)
 
@@ -52,7 +52,7 @@ async def test_a_synchronous_standby_takes_over_without_loss(tmp_path: Path) -> 
 
 async def test_an_asynchronous_standby_takes_over_and_catches_up(tmp_path: Path) -> None:
     """The standby missed the newest rotations: their clients stay in, and spent tokens still end their session."""
-    plan = Plan(_SEED, seconds=6, loses_writes=True)
+    plan = Plan(_SEED, seconds=4, loses_writes=True)
     async with (
         replicated(synchronous=False) as database,
         deployed(tmp_path, database, 2) as deployment,

@@ -24,7 +24,7 @@ async def test_nobody_is_lost_on_postgresql(tmp_path: Path) -> None:
     """Two processes and PostgreSQL are killed again and again: each answered rotation lasts, each chain is linear."""
     with postgres() as database:
         async with deployed(tmp_path, database, 2) as deployment:
-            report = await weather(deployment, Plan(_SEED, seconds=18))
+            report = await weather(deployment, Plan(_SEED, seconds=10))
 
     assert [] == report.violations, str(report)
     assert _is_a_storm(report), str(report)
@@ -34,7 +34,7 @@ async def test_nobody_is_lost_on_postgresql(tmp_path: Path) -> None:
 async def test_nobody_is_lost_on_sqlite(tmp_path: Path) -> None:
     """Two processes on one file are killed again and again: each answered rotation lasts, each chain is linear."""
     async with deployed(tmp_path, Sqlite(tmp_path / "auth.db"), 2) as deployment:
-        report = await weather(deployment, Plan(_SEED, seconds=15, sessions=100))
+        report = await weather(deployment, Plan(_SEED, seconds=8, sessions=100))
 
     assert [] == report.violations, str(report)
     assert _is_a_storm(report), str(report)

@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -5,17 +6,46 @@ import pytest
 
 from auth_service.models import Session, User, new_session_id
 from auth_service.store import Store
-from auth_service.store.sql import open_store
+from auth_service.store.migrate import upgrade
+from auth_service.store.sql import open_database, open_store
 from tests.auth_service.running import START_MS
+from tests.postgresql import Cluster
 
 DAY = 86_400_000
 HASH = "$argon2id$v=19$stored"
 
 
+EVERY_DATABASE = pytest.mark.parametrize("url", ["sqlite", "postgresql"], indirect=True)
+
+
+@pytest.fixture(scope="session")
+def postgresql_url(postgresql: Cluster) -> str:
+    """The URL of a PostgreSQL database with the newest schema, shared by the tests of this folder."""
+    postgresql.execute("CREATE DATABASE contracts")
+    url = postgresql.url("contracts")
+    with asyncio.Runner() as runner:
+        runner.run(migrate(url))
+    return url
+
+
+async def migrate(url: str) -> tuple[str | None, str]:
+    """Open a database, migrate it, close it."""
+    database = open_database(url)
+    try:
+        return await upgrade(database)
+    finally:
+        await database.close()
+
+
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    """The URL of a database that does not exist yet."""
-    return f"sqlite:///{tmp_path / 'auth.db'}"
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database that holds nothing: SQLite, unless a test asks for ``EVERY_DATABASE``."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        return f"sqlite:///{tmp_path / 'auth.db'}"
+    url: str = request.getfixturevalue("postgresql_url")
+    cluster: Cluster = request.getfixturevalue("postgresql")
+    cluster.execute("TRUNCATE users, sessions", database="contracts")
+    return url
 
 
 @pytest.fixture

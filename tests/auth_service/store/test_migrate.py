@@ -11,15 +11,7 @@ from auth_service.errors import StartupError
 from auth_service.store.migrate import require_current_schema, upgrade
 from auth_service.store.schema import metadata
 from auth_service.store.sql import open_database
-
-
-async def migrate(url: str) -> tuple[str | None, str]:
-    """Open a database, migrate it, close it."""
-    database = open_database(url)
-    try:
-        return await upgrade(database)
-    finally:
-        await database.close()
+from tests.auth_service.store.conftest import migrate
 
 
 async def test_migrating_twice_is_migrating_once(url: str) -> None:

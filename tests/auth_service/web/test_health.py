@@ -14,12 +14,12 @@ async def test_ready_while_the_database_answers(auth: Auth) -> None:
 
 
 async def test_not_ready_without_a_database(auth: Auth) -> None:
-    """Readiness is 503 unavailable when the database cannot serve sessions, and 200 again when it can."""
+    """Readiness is 503 when the database cannot serve sessions, and 200 again when it can."""
     auth.sql("ALTER TABLE sessions RENAME TO away")
     response = await auth.client.get("/health/ready")
     auth.sql("ALTER TABLE away RENAME TO sessions")
 
-    assert (503, "unavailable") == (response.status, (await response.json())["error"])
+    assert (503, "unready") == (response.status, (await response.json())["status"])
     assert 200 == (await auth.client.get("/health/ready")).status
 
 

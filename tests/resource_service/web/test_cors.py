@@ -41,9 +41,3 @@ async def test_no_origin_is_allowed_by_default(key_file: Path) -> None:
         session.options("/home", headers={"Origin": PAGE, **PREFLIGHT}) as preflight,
     ):
         assert 405 == preflight.status
-
-
-async def test_an_options_request_that_is_no_preflight_is_guarded(key_file: Path) -> None:
-    """Only what a browser sends before the real request goes without a token."""
-    async with resource_service(key_file, cors_origins=(PAGE,)) as session, session.options("/home") as answer:
-        assert 401 == answer.status

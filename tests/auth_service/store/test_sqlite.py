@@ -6,14 +6,17 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from auth_service.errors import StartupError, Unavailable
-from auth_service.models import User
+from auth_service.models import Presented, Session, User, new_session_id
+from auth_service.rotation import Policy
 from auth_service.store import Store
 from auth_service.store.sql import open_database, open_store
 from tests.auth_service.running import START_MS
-from tests.auth_service.store.conftest import HASH
+from tests.auth_service.store.conftest import DAY, HASH
+
+POLICY = Policy(refresh_ttl=7 * DAY, grace=10_000)
 
 
 @pytest.mark.parametrize(
@@ -63,44 +66,38 @@ async def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
     assert {0o600} == modes
 
 
+def pragmas(connection: Connection) -> list[object]:
+    """Return what a connection is set to."""
+    names = ("journal_mode", "synchronous", "foreign_keys")
+    return [connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in names]
+
+
 async def test_an_answered_transaction_is_on_disk(url: str) -> None:
     """SQLite runs WAL with synchronous=FULL on every connection, writing or reading."""
-
-    def pragmas(connection: Connection) -> list[object]:
-        names = ("journal_mode", "synchronous", "foreign_keys")
-        return [connection.execute(text(f"PRAGMA {name}")).scalar_one() for name in names]
-
     database = open_database(url)
     try:
-        written, read = await database.write(pragmas), await database.read(pragmas)
+        assert ["wal", 2, 1] == await database.write(pragmas)
+        assert ["wal", 2, 1] == await database.read(pragmas)
     finally:
         await database.close()
-
-    assert (["wal", 2, 1], ["wal", 2, 1]) == (written, read)
 
 
 async def test_a_reader_sees_one_state(store: Store, url: str) -> None:
     """A transaction that reads does not see what is committed meanwhile, and does not hold it up."""
-    loop, begun, added = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
-    count = text("SELECT count(*) FROM users")
+    database, loop = open_database(url), asyncio.get_running_loop()
+    added = User("u-2", "mk", "mk@example.org", "")
 
-    def count_twice(connection: Connection) -> tuple[int, int]:
-        before = connection.execute(count).scalar_one()
-        loop.call_soon_threadsafe(begun.set)
-        assert added.wait(10)
-        return before, connection.execute(count).scalar_one()
+    def count(connection: Connection) -> list[int]:
+        before = connection.exec_driver_sql("SELECT count(*) FROM users").scalar_one()
+        adding = asyncio.run_coroutine_threadsafe(store.add_user(added, HASH, now=START_MS), loop)
+        assert adding.result(10)
+        return [before, connection.exec_driver_sql("SELECT count(*) FROM users").scalar_one()]
 
-    database = open_database(url)
     try:
-        counting = asyncio.create_task(database.read(count_twice))
-        await begun.wait()
-        await store.add_user(User("u-2", "mk", "mk@example.org", ""), HASH, now=START_MS)
-        added.set()
-        counts = await counting
+        assert [1, 1] == await database.read(count)
     finally:
         await database.close()
 
-    assert (1, 1) == counts
     assert 2 == len(await store.list_users())
 
 
@@ -118,16 +115,52 @@ async def test_another_process_that_writes_is_waited_for(store: Store, tmp_path:
 
 async def test_a_failed_transaction_is_rolled_back(url: str, store: Store) -> None:
     """An exception inside a transaction undoes it and passes unchanged."""
+    database = open_database(url)
 
-    def delete_and_fail(connection: Connection) -> None:
-        connection.execute(text("DELETE FROM users"))
+    def delete_users_and_fail(connection: Connection) -> None:
+        connection.exec_driver_sql("DELETE FROM users")
         raise ZeroDivisionError
 
-    database = open_database(url)
     try:
         with pytest.raises(ZeroDivisionError):
-            await database.write(delete_and_fail)
+            await database.write(delete_users_and_fail)
     finally:
         await database.close()
 
     assert 1 == len(await store.list_users())
+
+
+async def test_a_caller_that_is_cancelled_leaves_its_transaction_whole(url: str, store: Store) -> None:
+    """A transaction that has begun ends in its thread, whoever waits for it; closing waits as well."""
+    database, begun, may_go_on = open_database(url), threading.Event(), threading.Event()
+
+    def add_slowly(connection: Connection) -> None:
+        connection.exec_driver_sql("UPDATE users SET email = 'half'")
+        begun.set()
+        assert may_go_on.wait(10)
+        connection.exec_driver_sql("UPDATE users SET email = email || ' and half'")
+
+    caller = asyncio.create_task(database.write(add_slowly))
+    await asyncio.to_thread(begun.wait, 10)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    may_go_on.set()
+    await database.close()
+
+    assert ["half and half"] == [user.email for user in await store.list_users()]
+
+
+async def test_a_failed_batch_has_done_nothing(store: Store, session: Session, tmp_path: Path) -> None:
+    """A batch that the database cannot carry out to its end leaves every row as it was."""
+    other = session._replace(id=new_session_id())
+    await store.create_session(other, verified_hash=HASH)
+    for generation in range(2):
+        await store.rotate([Presented(other.id, generation)], now=START_MS, policy=POLICY)
+    with closing(sqlite3.connect(tmp_path / "auth.db")) as connection:
+        failing = "BEFORE UPDATE OF revoked_at ON sessions BEGIN SELECT RAISE(ABORT, 'disk full'); END"
+        connection.execute(f"CREATE TRIGGER full {failing}")
+
+    with pytest.raises(Unavailable, match="disk full"):
+        await store.rotate([Presented(session.id, 0), Presented(other.id, 0)], now=START_MS, policy=POLICY)
+    assert session == await store.find_session(session.id)

@@ -1,0 +1,125 @@
+from typing import Any
+
+import pytest
+
+from tests.auth_service.conftest import StartAuth
+from tests.auth_service.running import PASSWORD, START_MS, Auth, reason_of
+
+NEW = "a fresh and longer password"
+START_S = START_MS // 1000
+
+
+def bearer(tokens: dict[str, Any]) -> dict[str, str]:
+    """Return the header of an access token."""
+    return {"Authorization": f"Bearer {tokens['access_token']}"}
+
+
+async def sessions(auth: Auth, tokens: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the list of sessions as the bearer sees it."""
+    response = await auth.client.get("/sessions", headers=bearer(tokens))
+    assert 200 == response.status
+    assert "no-store" == response.headers["Cache-Control"]
+    return list((await response.json())["sessions"])
+
+
+async def change_password(auth: Auth, tokens: dict[str, Any], current: str, new: str) -> int:
+    """Return the status of a change of password."""
+    body = {"current_password": current, "new_password": new}
+    return (await auth.post("/password", body, headers=bearer(tokens))).status
+
+
+async def test_users_see_their_own_sessions(auth: Auth) -> None:
+    """A session is shown with its times, its client, and whether it is the caller's; no token is."""
+    await auth.post("/login", {"username": "zs", "password": PASSWORD}, headers={"User-Agent": "Firefox"})
+    auth.clock.advance(60)
+    tokens = await auth.log_in()
+    own, other = await sessions(auth, tokens)
+
+    assert {"id", "created_at", "last_seen_at", "expires_at", "user_agent", "ip", "current"} == own.keys()
+    assert (True, False) == (own["current"], other["current"])
+    assert ("Firefox", "127.0.0.1") == (other["user_agent"], other["ip"])
+    assert (START_S, START_S, START_S + 604_800) == (other["created_at"], other["last_seen_at"], other["expires_at"])
+
+
+async def test_a_rotation_is_a_sign_of_life(auth: Auth) -> None:
+    """After a refresh, the session was last seen now, and lives from now on; it began when it began."""
+    tokens = await auth.log_in()
+    auth.clock.advance(60)
+    await auth.rotate(tokens["refresh_token"])
+    [own] = await sessions(auth, tokens)
+
+    assert (START_S, START_S + 60, START_S + 60 + 604_800) == (
+        own["created_at"],
+        own["last_seen_at"],
+        own["expires_at"],
+    )
+
+
+async def test_users_end_their_sessions(auth: Auth) -> None:
+    """A session is ended by its id, 204; it is gone from the list, and its token is revoked."""
+    lost, tokens = await auth.log_in(), await auth.log_in()
+    [lost_id] = [session["id"] for session in await sessions(auth, tokens) if not session["current"]]
+    response = await auth.client.delete(f"/sessions/{lost_id}", headers=bearer(tokens))
+
+    assert 204 == response.status
+    assert [True] == [session["current"] for session in await sessions(auth, tokens)]
+    assert (400, "invalid_grant", "revoked") == reason_of(await auth.refresh(lost["refresh_token"]))
+
+
+@pytest.mark.parametrize("which", ["unknown", "another's", "ended"])
+async def test_any_other_session_is_not_found(auth: Auth, which: str) -> None:
+    """An id that is unknown, another user's, or of a session that has ended is 404 in one answer."""
+    tokens = await auth.log_in()
+    columns = "email, scope, password_hash, created_at"
+    auth.sql(f"INSERT INTO users (id, username, {columns}) SELECT 'u-2', 'mk', {columns} FROM users")  # noqa: S608 - constants
+    theirs = await auth.log_in("mk")
+    [their_id] = [session["id"] for session in await sessions(auth, theirs)]
+    if which == "ended":
+        auth.sql("UPDATE sessions SET revoked_at = 1, user_id = 'u-1' WHERE user_id = 'u-2'")
+    path = f"/sessions/{their_id if which != 'unknown' else 'x'}"
+    response = await auth.client.delete(path, headers=bearer(tokens))
+
+    assert (404, "not_found") == (response.status, (await response.json())["error"])
+    assert which == "ended" or 200 == (await auth.refresh(theirs["refresh_token"]))[0]
+
+
+async def test_a_new_password_ends_every_other_session(auth: Auth) -> None:
+    """A change of password keeps the caller's session and revokes all others; only the new password is good."""
+    other, tokens = await auth.log_in(), await auth.log_in()
+
+    assert 204 == await change_password(auth, tokens, PASSWORD, NEW)
+    assert (400, "invalid_grant", "revoked") == reason_of(await auth.refresh(other["refresh_token"]))
+    assert 200 == (await auth.refresh(tokens["refresh_token"]))[0]
+    assert 401 == (await auth.post("/login", {"username": "zs", "password": PASSWORD})).status
+    assert (await auth.log_in(password=NEW))["access_token"]
+
+
+async def test_a_wrong_current_password_changes_nothing(auth: Auth) -> None:
+    """Without the current password nothing is changed and nobody is logged out."""
+    other, tokens = await auth.log_in(), await auth.log_in()
+
+    assert 401 == await change_password(auth, tokens, "wrong", NEW)
+    assert 200 == (await auth.refresh(other["refresh_token"]))[0]
+    assert (await auth.log_in())["access_token"]
+
+
+async def test_a_stolen_access_token_guesses_no_password(start_auth: StartAuth) -> None:
+    """Wrong current passwords are limited as failed log-ins are, and lock no log-in of the owner."""
+    auth = await start_auth(login_failures=2)
+    tokens = await auth.log_in()
+    statuses = [await change_password(auth, tokens, "wrong", NEW) for _ in range(3)]
+
+    assert [401, 401, 429] == statuses
+    assert (await auth.log_in())["access_token"]
+
+
+@pytest.mark.parametrize("new", ["", "x" * 7, "x" * 1025, 7, None])
+async def test_a_new_password_that_cannot_be_is_an_invalid_request(auth: Auth, new: object) -> None:
+    """A bad new password is 400, before the current one is looked at."""
+    tokens = await auth.log_in()
+    verified = auth.hasher.verified
+    body = {"current_password": PASSWORD, "new_password": new}
+    response = await auth.post("/password", body, headers=bearer(tokens))
+
+    assert (400, "invalid_request") == (response.status, (await response.json())["error"])
+    assert verified == auth.hasher.verified

@@ -1,0 +1,159 @@
+"""The follower, against a feed that a test plays over HTTP."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from resource_service.revocation_feed import RevocationFeed
+from resource_service.revocations import Follower
+from resource_service.revoked_sessions import RevokedSessions
+from tests.resource_service.clock import Clock
+from tests.resource_service.services import serving
+
+SECRET = "the service secret"
+
+
+class Feed:
+    """An auth service's feed: answers what a test queues, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.answers: asyncio.Queue[Any] = asyncio.Queue()
+        self.questions: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+
+    def application(self) -> web.Application:
+        """Serve it."""
+        app = web.Application()
+        app.router.add_get("/revocations", self._answer)
+        return app
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        assert f"Bearer {SECRET}" == request.headers["Authorization"]
+        self.questions.put_nowait(dict(request.query))
+        answer = await self.answers.get()
+        return web.Response(status=answer) if isinstance(answer, int) else web.json_response(answer)
+
+    def say(self, cursor: str, *sids: str, **more: object) -> None:
+        """Queue an answer."""
+        entries = [{"sid": sid, "revoked_at": 0, "reason": "logout"} for sid in sids]
+        self.answers.put_nowait({"cursor": cursor, "revoked": entries} | more)
+
+    async def question(self) -> dict[str, str]:
+        """Wait for the next question."""
+        return await asyncio.wait_for(self.questions.get(), 10)
+
+
+class Following:
+    """A follower at work, with everything that a test looks at."""
+
+    def __init__(self, feed: Feed, follower: Follower, revoked: RevokedSessions, clock: Clock) -> None:
+        self.feed, self.follower, self.revoked, self.clock = feed, follower, revoked, clock
+
+
+@contextlib.asynccontextmanager
+async def _following(**options: Any) -> AsyncIterator[Following]:
+    feed, revoked, clock = Feed(), RevokedSessions(3605), Clock(1000.0)
+    async with serving(feed.application()) as url:
+        connection = RevocationFeed(str(url / "revocations"), SECRET)
+        follower = Follower(connection, revoked, clock=clock, **options)
+        task = asyncio.create_task(follower.follow())
+        try:
+            yield Following(feed, follower, revoked, clock)
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_it_asks_for_everything_then_waits_for_news() -> None:
+    """Each answer's cursor is where the next question goes on."""
+    async with _following() as f:
+        f.feed.say("c1", "a", "b")
+        f.feed.say("c2", "c")
+        questions = [await f.feed.question() for _ in range(3)]
+
+        assert [{"wait": "0"}, {"wait": "20", "after": "c1"}, {"wait": "20", "after": "c2"}] == questions
+        assert {"a", "b", "c"} == set(f.revoked.ids)
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [401, 500, 302, {}, {"cursor": "c"}, {"cursor": 1, "revoked": []}, {"cursor": "c", "revoked": [{"sid": ""}]}],
+)
+async def test_it_goes_on_after_an_interruption_with_overlap(nonsense: object) -> None:
+    """The cursor before the newest one is asked for again; nothing that was known is forgotten."""
+    async with _following() as f:
+        f.feed.say("c1", "a")
+        f.feed.say("c2", "b")
+        f.feed.answers.put_nowait(nonsense)
+        f.feed.say("c3", "b", "c")
+        questions = [await f.feed.question() for _ in range(5)]
+
+        assert ["c2", "c1", "c3"] == [question.get("after") for question in questions[2:]]
+        assert {"a", "b", "c"} == set(f.revoked.ids)
+
+
+async def test_an_unknown_cursor_is_given_up() -> None:
+    """After a restore the feed may not know it: everything is asked for anew."""
+    async with _following() as f:
+        f.feed.say("c1", "a")
+        f.feed.say("c2")
+        f.feed.answers.put_nowait(400)
+        questions = [await f.feed.question() for _ in range(4)]
+
+        assert {"wait": "0"} == questions[3]
+        assert {"a"} == set(f.revoked.ids)
+
+
+async def test_the_life_of_a_token_is_the_feeds_to_tell() -> None:
+    """Entries are kept for the longest life heard of, and the leeway."""
+    async with _following(leeway_s=5) as f:
+        f.feed.say("c1", access_ttl_s=7200)
+        f.feed.say("c2", "a", access_ttl_s=60)
+        for _ in range(3):
+            await f.feed.question()
+
+        assert 7205 == f.revoked.retention_s
+
+
+@pytest.mark.parametrize(("stale", "refuses"), [("closed", True), ("open", False)])
+async def test_a_silent_feed_closes_the_service_or_not(stale: Any, refuses: bool) -> None:
+    """Fresh until the limit; then the policy decides. An answer opens the service again."""
+    async with _following(stale=stale, stale_after_s=60) as f:
+        unheard = (f.follower.fresh, f.follower.refuses, f.follower.age_s)
+        f.feed.say("c1")
+        for _ in range(2):
+            await f.feed.question()
+        f.clock.advance(60)
+        fresh = (f.follower.fresh, f.follower.refuses, f.follower.age_s)
+        f.clock.advance(0.1)
+        silent = (f.follower.fresh, f.follower.refuses)
+        f.feed.say("c2")
+        await f.feed.question()
+
+        assert (False, refuses, None) == unheard
+        assert (True, False, 60) == fresh
+        assert (False, refuses) == silent
+        assert (True, False, 0) == (f.follower.fresh, f.follower.refuses, f.follower.age_s)
+
+
+async def test_an_absent_feed_is_asked_again(unused_tcp_port: int) -> None:
+    """It may start after this service; the first answer comes within seconds of its start."""
+    revoked = RevokedSessions(60)
+    follower = Follower(RevocationFeed(f"http://127.0.0.1:{unused_tcp_port}/revocations", SECRET), revoked)
+    task = asyncio.create_task(follower.follow())
+    await asyncio.sleep(0.1)  # a few refused connections
+    feed = Feed()
+    feed.say("c1", "a")
+    runner = web.AppRunner(feed.application())
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", unused_tcp_port).start()
+    for _ in range(2):
+        await feed.question()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await runner.cleanup()
+
+    assert ["a"] == list(revoked.ids)

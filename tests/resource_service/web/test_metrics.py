@@ -1,0 +1,42 @@
+from pathlib import Path
+
+import aiohttp
+
+from tests.resource_service.issuer import Key
+from tests.resource_service.processes import resource_process
+from tests.resource_service.services import bearer
+
+
+async def test_outcomes_are_counted(service: aiohttp.ClientSession, key: Key, times: dict[str, int]) -> None:
+    """What became of each request that needed a token, and nothing about who sent it."""
+    good = bearer(key.token(**times))
+    for headers in (good, good, {}, bearer(key.token()), bearer("x")):
+        await (await service.get("/home", headers=headers)).read()
+    async with service.get("/metrics") as answer:
+        text = await answer.text()
+
+    assert [] == [
+        line
+        for line in (
+            'resource_authentications_total{outcome="accepted"} 2.0',
+            'resource_authentications_total{outcome="missing"} 1.0',
+            'resource_authentications_total{outcome="invalid"} 2.0',
+            "resource_keys 1.0",
+            "resource_keys_refused 0.0",
+            "resource_cached_tokens 1.0",
+        )
+        if line not in text.splitlines()
+    ]
+    assert "zs" not in text
+
+
+async def test_the_numbers_of_all_workers_add_up(key_file: Path, key: Key, times: dict[str, int]) -> None:
+    """Whichever worker is asked tells the sum."""
+    headers = bearer(key.token(**times)) | {"Connection": "close"}
+    async with resource_process(keys=key_file, workers=2) as process, aiohttp.ClientSession() as session:
+        for _ in range(20):
+            await (await session.get(process.url / "home", headers=headers)).read()
+        while 'outcome="accepted"} 20.0' not in await (await session.get(process.url / "metrics")).text():
+            pass  # the other worker tells within a second, or this runs into the time limit of the process
+
+        assert (0, "") == (await process.stop())[:2]

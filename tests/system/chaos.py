@@ -1,0 +1,119 @@
+"""``python -m tests.system.chaos``: the storms of the suite, for longer. Exit status 1 if anybody was lost."""
+
+import asyncio
+import random
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import stamina
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from tests.system.deployment import Deployment, Sqlite, deployed, postgres
+from tests.system.storm import Plan, Report, strikes, weather
+
+_PROCESSES = 2
+_REDRAW_S = 0.25
+_ROWS = {
+    "rotations": "rotations answered",
+    "kills of auth processes": "kills of auth processes",
+    "kills of the database": "kills of the database",
+    "dropped answers": "dropped answers (committed, never heard)",
+    "hung up on": "requests hung up on",
+    "crashed clients": "clients restarted with an old journal",
+    "retries": "retries",
+    "retried": "answered again with the token that was lost",
+    "raced": "raced",
+    "caught_up": "caught up",
+    "abandoned": "abandoned",
+    "lost sessions": "lost sessions",
+}
+
+
+@asynccontextmanager
+async def _on_postgresql(folder: Path) -> AsyncIterator[Deployment]:
+    with postgres() as database:
+        async with deployed(folder, database, _PROCESSES) as deployment:
+            yield deployment
+
+
+@asynccontextmanager
+async def _on_sqlite(folder: Path) -> AsyncIterator[Deployment]:
+    async with deployed(folder, Sqlite(folder / "auth.db"), _PROCESSES) as deployment:
+        yield deployment
+
+
+_STAGES = {"PostgreSQL": _on_postgresql, "SQLite": _on_sqlite}
+
+
+async def _watched(
+    progress: Progress,
+    bar: TaskID,
+    deployment: Deployment,
+    plan: Plan,
+    rng: random.Random,
+    counts: Counter[str],
+) -> None:
+    """Strike, and show how it goes."""
+    began = time.monotonic()
+    storm = asyncio.create_task(strikes(deployment, plan, rng, counts))
+    while not storm.done():
+        kills = counts["kills of auth processes"] + counts["kills of the database"]
+        shown = f"{counts['rotations']} rotations, {kills} kills, {counts['dropped answers']} answers dropped"
+        progress.update(bar, completed=min(time.monotonic() - began, plan.seconds), shown=shown)
+        await asyncio.wait([storm], timeout=_REDRAW_S)
+    await storm
+    progress.update(bar, completed=plan.seconds)
+
+
+async def _run(seconds: float, seed: int, console: Console) -> dict[str, Report]:
+    reports = {}
+    name, shown = TextColumn("{task.description:10}"), TextColumn("{task.fields[shown]}")
+    columns = (name, BarColumn(), TimeRemainingColumn(), shown)
+    with Progress(*columns, console=console) as progress, tempfile.TemporaryDirectory() as folder:
+        bars = {name: progress.add_task(name, total=seconds / len(_STAGES), shown="") for name in _STAGES}
+        for name, stage in _STAGES.items():
+            own = Path(folder) / name
+            own.mkdir()
+            async with stage(own) as deployment:
+                plan = Plan(seed, seconds / len(_STAGES), strikes=0)
+                reports[name] = await weather(deployment, plan, partial(_watched, progress, bars[name]))
+    return reports
+
+
+def _summary(reports: dict[str, Report]) -> Table:
+    table = Table("", *reports)
+    for count, label in _ROWS.items():
+        table.add_row(label, *(str(report.counts[count]) for report in reports.values()))
+    table.add_row("violations", *(str(len(report.violations)) for report in reports.values()))
+    return table
+
+
+def main(
+    seconds: Annotated[float, typer.Option(envvar="CHAOS_S", min=1, help="For both databases together.")] = 120,
+    seed: Annotated[int | None, typer.Option(envvar="CHAOS_SEED", help="Repeats a run's kills and cuts.")] = None,
+) -> None:
+    """Kill auth processes and databases under hundreds of honest clients; then judge what the clients saw."""
+    console = Console()
+    stamina.instrumentation.set_on_retry_hooks([])  # retries are the point, not news
+    seed = random.randrange(2**32) if seed is None else seed
+    console.print(f"seed {seed}: CHAOS_SEED={seed} repeats it")
+    reports = asyncio.run(_run(seconds, seed, console))
+    console.print(_summary(reports))
+    for name, report in reports.items():
+        for violation in report.violations:
+            console.print(f"[red]{name}:[/red] {violation}", highlight=False, soft_wrap=True)
+    if any(report.violations for report in reports.values()):
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    typer.run(main)
