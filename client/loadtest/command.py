@@ -116,6 +116,4 @@ def _check_free(port: int) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            raise ConfigurationError(
-                f"port {port} cannot be had: {error.strerror}"
-            ) from None
+            raise ConfigurationError(f"port {port} cannot be had: {error.strerror}") from None

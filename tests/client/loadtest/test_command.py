@@ -128,9 +128,7 @@ async def test_a_failed_request_is_status_1(pair: Control, tmp_path: Path) -> No
     )  # fmt: skip
 
     assert 1 == run.status, run.errors
-    assert ["AuthUnavailable: login: the auth service answered 500"] == list(
-        json.loads(figures.read_text())["errors"]
-    )
+    assert ["AuthUnavailable: login: the auth service answered 500"] == list(json.loads(figures.read_text())["errors"])
 
 
 async def test_a_rate_is_kept(pair: Control, tmp_path: Path) -> None:
