@@ -30,7 +30,7 @@ async def test_a_right_answer_passes(pair: Control, kind: Scenario) -> None:
 
 async def test_another_status_is_wrong(pair: Control) -> None:
     """An answer that is no success names the call and the status."""
-    with pytest.raises(Wrong, match="^GET /home answered 404$"):
+    with pytest.raises(Wrong, match=r"^GET /home answered 404$"):
         await send(pair, Scenario.READ, pair.auth_url)
 
 

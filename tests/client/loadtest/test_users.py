@@ -71,7 +71,7 @@ async def test_every_beat_counts_anew(user: VirtualUser, pair: Control, now: Now
     assert (3, 0) == (counts.expected, counts.surplus)
 
 
-async def test_an_idle_user_owes_no_refresh(user: VirtualUser, pair: Control, now: Now) -> None:
+async def test_an_idle_user_owes_no_refresh(user: VirtualUser, now: Now) -> None:
     """A token that expires unused is not expected to be replaced."""
     user.expire()
     counts = await settled(user, now)
