@@ -87,7 +87,7 @@ def test_what_looks_like_reuse_ends_nothing_once_the_asker_has_left(
 ) -> None:
     """With any other g < G whose asker has hung up: nothing happens; in every other row it makes no difference."""
     left_behind = Presented("s", generation, digest, is_awaited=lambda: False)
-    outcome = classify(replace(SESSION, idempotency_digest="d"), left_behind, NOW, POLICY)
+    outcome = classify(SESSION._replace(idempotency_digest="d"), left_behind, NOW, POLICY)
 
     assert kind is outcome.kind
     assert Kind.ABANDONED not in GRANTED

@@ -319,7 +319,8 @@ async def test_status_says_who_until_when_and_how_often(run: Run, pair: Control)
     assert ["refreshes", "so", "far", "1"] == text.splitlines()[-1].split()
 
 
-async def test_status_as_json(run: Run, pair: Control, logged_in: Done) -> None:
+@pytest.mark.usefixtures("logged_in")
+async def test_status_as_json(run: Run, pair: Control) -> None:
     """For programs: one object."""
     report = json.loads((await run("status", "--json")).out)
 

@@ -40,7 +40,7 @@ class ApiFake:
             web.get("/home", self._things),
             web.get("/things", self._things),
             web.post("/echo", self._echo),
-            web.put("/early-refusal", self._early_refusal, expect_handler=self._before_continue),
+            web.route("*", "/early-refusal", self._early_refusal, expect_handler=self._before_continue),
             web.get("/forbidden", self._forbidden),
             web.get("/step-up", self._step_up),
             web.get("/basic", self._basic),

@@ -147,7 +147,7 @@ async def test_an_absent_feed_is_asked_again(unused_tcp_port: int) -> None:
     await asyncio.sleep(0.1)  # a few refused connections
     feed = Feed()
     feed.say("c1", "a")
-    runner = web.AppRunner(feed.application())
+    runner = web.AppRunner(feed.application(), shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", unused_tcp_port).start()
     for _ in range(2):
