@@ -69,11 +69,11 @@ def measure(contenders: Sequence[Contender], options: argparse.Namespace) -> lis
 async def rounds(running: dict[str, tuple[int, Maker]], series: dict[str, Series], options: argparse.Namespace) -> None:
     """Ask the servers in turn; one that fails is left out from then on."""
     guessed: dict[str, float] = {}
-    for round_ in range(-2, options.rounds):
+    for round_ in range(-3, options.rounds):  # the first guess the rates and warm up
         for name in sorted(running, reverse=bool(round_ % 2)):
             port, maker = running[name]
             # A number of requests, not a time: then every answer is read, and no chain of refreshes breaks off.
-            wanted = guessed.get(name, 0) * (options.seconds if round_ >= 0 else 0.5)
+            wanted = guessed.get(name, 0) * options.seconds
             cpu_s = _cpu_s()
             try:
                 async with asyncio.timeout(ROUND_S):
