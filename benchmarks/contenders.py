@@ -26,6 +26,7 @@ from benchmarks.servers import cores, process, server
 
 READY_S = 30.0
 Maker = Callable[[int], NextRequest]
+Start = Callable[[Path, int], AbstractContextManager[tuple[int, Maker]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Contender:
 
     name: str
     what: str
-    start: Callable[[Path, int], AbstractContextManager[tuple[int, Maker]]]
+    start: Start
 
 
 class Chain:
@@ -99,24 +100,22 @@ def json_echo(_folder: Path, _sessions: int) -> Iterator[tuple[int, Maker]]:
         yield port, refresh_ratio.echoed
 
 
-def node(script: str, request: Callable[[str], bytes]) -> Callable[[Path, int], AbstractContextManager[tuple[int, Maker]]]:
+def node(script: str, request: Callable[[str], bytes], **more: str) -> Start:
     """Return how to start a Node server that prints its port and its first refresh tokens."""
 
     @contextmanager
     def start(_folder: Path, sessions: int) -> Iterator[tuple[int, Maker]]:
-        settings = {"NODE_ENV": "production", "SESSIONS": str(sessions), "NODE_NO_WARNINGS": "1"}
+        settings = {"NODE_ENV": "production", "SESSIONS": str(sessions), **more}
         with process(["node", script], core=cores()[0], cwd=node_modules(), **settings) as line:
             ready = json.loads(line or "{}")
             if not ready:
-                raise NotInstalled(f"{script} did not start")
+                raise NotInstalled(f"{script} did not start on this Node.js")
             yield ready["port"], Chain(ready["tokens"], request)
 
     return start
 
 
-def django(peer: str, request: Callable[[str], bytes], member: str) -> Callable[
-    [Path, int], AbstractContextManager[tuple[int, Maker]]
-]:
+def django(peer: str, request: Callable[[str], bytes], member: str) -> Start:
     """Return how to start a Django peer: gunicorn, one worker process with four threads, which keeps connections."""
 
     @contextmanager
@@ -204,13 +203,17 @@ def fastapi(_folder: Path, _sessions: int) -> Iterator[tuple[int, Maker]]:
         yield port, asking(access_token(key.encode()))
 
 
-@contextmanager
-def express_home(_folder: Path, _sessions: int) -> Iterator[tuple[int, Maker]]:
-    """Express + jsonwebtoken, verifying."""
-    settings = {"NODE_ENV": "production", "SESSIONS": "0"}
-    with process(["node", "express_jwt.mjs"], core=cores()[0], cwd=node_modules(), **settings) as line:
-        ready = json.loads(line)
-        yield ready["port"], asking(ready["access"])
+def express_home(**more: str) -> Start:
+    """Return how to start Express + jsonwebtoken, verifying."""
+
+    @contextmanager
+    def start(_folder: Path, _sessions: int) -> Iterator[tuple[int, Maker]]:
+        settings = {"NODE_ENV": "production", "SESSIONS": "0", **more}
+        with process(["node", "express_jwt.mjs"], core=cores()[0], cwd=node_modules(), **settings) as line:
+            ready = json.loads(line)
+            yield ready["port"], asking(ready["access"])
+
+    return start
 
 
 def access_token(key: bytes, **headers: str) -> str:
@@ -227,8 +230,12 @@ REFRESHES = (
     Contender("dualtoken", "aiohttp, SQLite, one row per session, on disk before the answer", dualtoken),
     Contender("bare aiohttp JSON echo", "the limit: no token, no database", json_echo),
     Contender(
-        "Express + jsonwebtoken", "stateless: nothing stored, nothing revocable",
+        "Express + jsonwebtoken", "stateless: nothing stored, nothing revocable; secrets as strings",
         node("express_jwt.mjs", post_json("/refresh", "refresh_token")),
+    ),
+    Contender(
+        "Express + jsonwebtoken, KeyObjects", "the same, its secrets made into KeyObjects once",
+        node("express_jwt.mjs", post_json("/refresh", "refresh_token"), KEY_OBJECTS="1"),
     ),
     Contender(
         "node oidc-provider", "rotation, in memory: nothing on disk",
@@ -248,5 +255,9 @@ READS = (
     Contender("dualtoken", "resource_service: RFC 9068 checks, revocation, metrics", resource_service),
     Contender("the same handler without auth", "the limit: bare aiohttp", without_auth),
     Contender("FastAPI + PyJWT", "uvicorn with one worker, uvloop, httptools", fastapi),
-    Contender("Express + jsonwebtoken", "jsonwebtoken's verify in the handler", express_home),
-)
+    Contender("Express + jsonwebtoken", "jsonwebtoken's verify in the handler", express_home()),
+    Contender(
+        "Express + jsonwebtoken, KeyObjects", "the same, its secret made into a KeyObject once",
+        express_home(KEY_OBJECTS="1"),
+    ),
+)  # fmt: skip

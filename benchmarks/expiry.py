@@ -49,12 +49,14 @@ def _node(script: str) -> Callable[[], list[str]]:
 
 
 CLIENTS = (
-    Client("dualtoken", "TokenSource and BearerAuth, defaults", lambda: [sys.executable, "-m", "benchmarks.expiry_own"]),
+    Client(
+        "dualtoken", "TokenSource and BearerAuth, defaults", lambda: [sys.executable, "-m", "benchmarks.expiry_own"]
+    ),
     Client(
         "Authlib AsyncOAuth2Client", "defaults but for the pool's timeout; refreshes by the clock, not on 401",
         lambda: [str(python_of("authlib")), str(PEERS / "authlib" / "peer.py")],
     ),
-    Client("axios-auth-refresh", "as its README shows it, defaults", _node("axios_client.mjs")),
+    Client("axios-auth-refresh", "as its README shows it, defaults: a 401 that comes during a refresh is handed to its caller", _node("axios_client.mjs")),
     Client("@badgateway/oauth2-client", "OAuth2Fetch as its README shows it", _node("badgateway_client.mjs")),
 )  # fmt: skip
 
@@ -79,7 +81,7 @@ def _meet(series: Series, client: Client, port: int, requests: int, *, counts: b
     task = _post(f"{base}/reset") | {"base": base, "requests": requests}
     run = subprocess.run(
         [*client.command(), json.dumps(task)], cwd=REPOSITORY, capture_output=True, text=True, timeout=ROUND_S,
-        check=True, preexec_fn=lambda: os.sched_setaffinity(0, {cores()[1]}), env=os.environ | {"NODE_NO_WARNINGS": "1"},
+        check=True, preexec_fn=lambda: os.sched_setaffinity(0, {cores()[1]}),
     )  # fmt: skip
     told = json.loads(run.stdout.splitlines()[-1])
     if counts:

@@ -1,4 +1,4 @@
-"""dualtoken's client at an expiry: a stored session whose access token the service refuses, and many requests at once."""
+"""dualtoken's client at an expiry: the service refuses the stored access token, and many requests meet it at once."""
 
 import asyncio
 import json

@@ -1,7 +1,7 @@
 """A small pair in one process, for clients: ``GET /things`` wants a bearer token, ``POST /token`` rotates.
 
-Strict as RFC 9700 §4.14.2 has it: a refresh token counts once; when it comes again the session ends. ``POST /reset`` opens a
-session whose access token is not good any more; ``POST /stop`` tells how many refresh calls there were.
+Strict as RFC 9700 §4.14.2 has it: a refresh token counts once; when it comes again the session ends. ``POST /reset``
+opens a session whose access token is not good any more; ``POST /stop`` tells how many refresh calls there were.
 """
 
 import asyncio

@@ -9,8 +9,11 @@ import hashlib
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 BENCHMARKS = Path(__file__).parent
 PEERS = BENCHMARKS / "peers"
@@ -62,7 +65,9 @@ def versions() -> dict[str, str]:
     """Return the versions of the runtimes."""
     found = {"Python": sys.version.split()[0]}
     if node := shutil.which("node"):
-        found["Node.js"] = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout.strip()
+        found["Node.js"] = subprocess.run(
+            [node, "--version"], capture_output=True, text=True, check=False
+        ).stdout.strip()
     return found
 
 

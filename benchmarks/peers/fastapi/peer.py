@@ -37,4 +37,3 @@ async def home(claims: Annotated[dict[str, Any], Depends(claims)]) -> dict[str, 
         "message": f"Hello, {claims['username']}!",
         "data": {name: claims[name] for name in names},
     }
-

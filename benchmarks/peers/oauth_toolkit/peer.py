@@ -1,8 +1,8 @@
 """django-oauth-toolkit with refresh token rotation (its default) and a grace period, on SQLite.
 
 As its documentation sets it up; Django's production settings (DEBUG off, no middleware but the one that counts bytes),
-a public client, so that no client secret is hashed for each request, SQLite in WAL mode with a transaction that asks for
-the write lock first, and synchronous=FULL, so that an answered rotation is on disk as in the other durable servers.
+a public client, so that no client secret is hashed for each request, SQLite in WAL mode with a transaction that asks
+for the write lock first, and synchronous=FULL, so that an answered rotation is on disk as in the other durable servers.
 
     python peer.py seed N     make the tables and N refresh tokens; print them as JSON
     gunicorn peer:application
@@ -16,7 +16,7 @@ import django
 from django.conf import settings
 
 settings.configure(
-    SECRET_KEY="a key of the benchmark, which is as long as HS256 wants it to be",
+    SECRET_KEY="a key that is as long as HS256 wants it to be",  # noqa: S106 - of the benchmark
     ALLOWED_HOSTS=["*"],
     ROOT_URLCONF="peer",
     INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "oauth2_provider"],

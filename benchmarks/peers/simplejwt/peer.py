@@ -16,7 +16,7 @@ import django
 from django.conf import settings
 
 settings.configure(
-    SECRET_KEY="a key of the benchmark, which is as long as HS256 wants it to be",
+    SECRET_KEY="a key that is as long as HS256 wants it to be",  # noqa: S106 - of the benchmark
     ALLOWED_HOSTS=["*"],
     ROOT_URLCONF="peer",
     INSTALLED_APPS=[
