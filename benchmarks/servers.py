@@ -1,4 +1,4 @@
-"""Server processes for benchmarks: each pinned to one core, ended at the end."""
+"""Server processes for benchmarks: pinned to one core each, ended at the end."""
 
 import contextlib
 import os
@@ -17,19 +17,19 @@ def cores() -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def server(*command: str, core: int, **settings: str) -> Iterator[int]:
-    """Start ``python *command*`` pinned to *core*; give the port of the line that it prints when ready."""
+def server(*command: str, core: int | None, **settings: str) -> Iterator[int]:
+    """Start ``python *command*`` pinned to *core*, or to none; give the port of the line that it prints when ready."""
     process = subprocess.Popen(
         [sys.executable, *command],
         cwd=REPOSITORY,
         env=os.environ | settings,
         stdout=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+        preexec_fn=None if core is None else lambda: os.sched_setaffinity(0, {core}),
     )
     try:
         assert process.stdout is not None
         yield int(process.stdout.readline().rpartition(":")[2])
     finally:
         process.terminate()
-        process.wait()
+        process.communicate()  # waits, and closes the pipe
