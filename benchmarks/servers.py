@@ -22,7 +22,7 @@ def cores() -> tuple[int, int]:
 
 @contextlib.contextmanager
 def process(command: Sequence[str], *, core: int | None, cwd: Path = REPOSITORY, **settings: str) -> Iterator[str]:
-    """Run *command*, pinned to *core* if one is given; give the first line that it prints, empty if it ends without one."""
+    """Run *command*, pinned to *core* if one is given; give the first line it prints, empty if it ends without one."""
     child = subprocess.Popen(
         command,
         cwd=cwd,
