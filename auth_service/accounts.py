@@ -63,11 +63,10 @@ class Accounts:
             Unavailable: the database does not answer.
         """
         # A stolen access token must not guess the password from its owner's session.
-        await self._throttle.check(of.user.username, of.id)
-        found = await self._store.find_credentials(of.user.username)
-        if not await self._passwords.verify(found.password_hash if found else None, current) or found is None:
-            await self._throttle.failed(of.user.username, of.id)
-            raise InvalidCredentials("the current password is wrong")
+        async with self._throttle.attempt(of.user.username, of.id):
+            found = await self._store.find_credentials(of.user.username)
+            if not await self._passwords.verify(found.password_hash if found else None, current) or found is None:
+                raise InvalidCredentials("the current password is wrong")
         fresh = await self._passwords.hash(new)
         changed = await self._store.set_password(
             of.user.id, fresh, replacing=found.password_hash, keep=of.id, now=self._clock()

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from auth_service.access_tokens import AccessTokens
 from auth_service.accounts import Accounts
+from auth_service.counters import Counters
 from auth_service.errors import StartupError
 from auth_service.events import Events
 from auth_service.introspection import Introspection
@@ -23,7 +24,7 @@ from auth_service.sessions import Clock, Lifetimes, Sessions, wall_clock
 from auth_service.settings import Settings
 from auth_service.store.sql import open_store
 from auth_service.throttle import Throttle
-from auth_service.web import health, introspection, login, logout, metadata, refresh, revocations
+from auth_service.web import docs, health, introspection, login, logout, metadata, refresh, revocations
 from auth_service.web import sessions as own_sessions
 from auth_service.web.bodies import MAX_BODY_BYTES
 from auth_service.web.errors import errors_as_json
@@ -49,13 +50,15 @@ def create_app(
     access = WatchedKeys(settings.access_keys, lambda keys: _access_tokens(keys, settings))
     refresh_tokens = WatchedKeys(settings.refresh_keys, lambda keys: _refresh_tokens(keys, settings))
     public = WatchedKeys(settings.access_keys, _public_keys)
-    throttle = Throttle(settings.limits_url.get_secret_value(), settings.login_failures)
+    counters = Counters(settings.limits_url.get_secret_value())
+    throttle = Throttle(counters, settings.login_failures)
     events = Events()
     lifetimes = _lifetimes(settings)
 
     async def sessions(app: web.Application) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             store = await stack.enter_async_context(open_store(settings.database_url.get_secret_value()))
+            stack.push_async_callback(counters.aclose)
             passwords = stack.enter_context(_open_passwords(make_passwords))
             for keys in (access, refresh_tokens, public):
                 await stack.enter_async_context(_running(keys.watch()))
@@ -127,6 +130,8 @@ def _add_routes(app: web.Application, origins: tuple[str, ...]) -> None:
             web.get("/health/live", health.live),
             web.get("/health/ready", health.ready),
             web.get("/metrics", health.metrics),
+            web.get("/openapi.json", docs.openapi),
+            web.get("/docs", docs.docs),
             web.post("/introspect", introspection.introspect),
             web.get("/revocations", revocations.revocations),
         ]

@@ -77,22 +77,24 @@ class Sessions:
         Raises:
             InvalidCredentials: the user is unknown or disabled, or the password wrong; in the same time.
             TooManyAttempts: before any password is looked at.
-            Busy: too many passwords wait to be verified.
+            Busy: too many log-ins wait.
             Unavailable: the database does not answer.
         """
-        await self._throttle.check(username, client.ip)
+        async with self._throttle.attempt(username, client.ip):
+            session = await self._authenticated(username, password, client)
+        self._events.logged_in(session.id, session.user.id, client.ip)
+        return self._grant(session, session.generation)
+
+    async def _authenticated(self, username: str, password: str, client: Client) -> Session:
         found = await self._store.find_credentials(username)
         enabled = found if found and found.user.disabled_at is None else None
         session = None
         if await self._passwords.verify(enabled.password_hash if enabled else None, password) and enabled:
             session = await self._open(enabled.user, enabled.password_hash, client)
         if session is None:
-            await self._throttle.failed(username, client.ip)
             self._events.login_refused(client.ip)
             raise InvalidCredentials("user name or password is wrong")
-        await self._throttle.succeeded(username, client.ip)
-        self._events.logged_in(session.id, session.user.id, client.ip)
-        return self._grant(session, session.generation)
+        return session
 
     async def _open(self, user: User, verified_hash: str, client: Client) -> Session | None:
         now = self._clock()
