@@ -80,6 +80,7 @@ class Sessions:
             Busy: too many log-ins wait.
             Unavailable: the database does not answer.
         """
+        await self._passwords.admit()
         async with self._throttle.attempt(username, client.ip):
             session = await self._authenticated(username, password, client)
         self._events.logged_in(session.id, session.user.id, client.ip)
