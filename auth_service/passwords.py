@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
-from argon2 import PasswordHasher
+from argon2 import PasswordHasher, Type, extract_parameters
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from auth_service.errors import Busy
@@ -69,8 +69,12 @@ class Passwords:
         return matches and password_hash is not None
 
     def needs_rehash(self, password_hash: str) -> bool:
-        """Whether the hash was made with other parameters than today's."""
-        return self._hasher.check_needs_rehash(password_hash)
+        """Whether the hash costs an attacker less than one of today's.
+
+        One that costs more is left alone: processes of an older release must not undo what newer ones did.
+        """
+        made, today = extract_parameters(password_hash), self._hasher
+        return made.type is not Type.ID or made.time_cost * made.memory_cost < today.time_cost * today.memory_cost
 
     def _matches(self, password_hash: str, password: str) -> bool:
         try:
