@@ -17,6 +17,7 @@ from client.account import DEFAULT_AUTH_URL, Account, not_stored
 from client.errors import AuthRejected, AuthUnavailable
 from client.exits import Exit, run, sentence
 from client.fetch import Fetch
+from client.loadtest.cli import loadtest
 from client.page import DEFAULT_API_URL, DEFAULT_PORT, serve_page
 from client.page import DEFAULT_AUTH_URL as DEFAULT_PAGE_AUTH_URL
 from client.play import AUTH_PORT, RESOURCE_PORT, play
@@ -196,6 +197,9 @@ def web(
 ) -> None:
     """Serve the web page. Both services must list its origin: AUTH_CORS_ORIGINS, RESOURCE_CORS_ORIGINS."""
     run(serve_page(host=host, port=port, auth_url=auth, api_url=api))
+
+
+app.command()(loadtest)
 
 
 def _password() -> str:

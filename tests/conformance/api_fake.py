@@ -37,6 +37,7 @@ class ApiFake:
         """Return the routes of the service."""
         return [
             web.get("/public", self._public),
+            web.get("/home", self._things),
             web.get("/things", self._things),
             web.post("/echo", self._echo),
             web.route("*", "/early-refusal", self._early_refusal, expect_handler=self._before_continue),
