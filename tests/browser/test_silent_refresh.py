@@ -1,6 +1,7 @@
 """`silent-refresh.js` in a real browser, against both services as processes."""
 
 import asyncio
+import json
 import sqlite3
 from contextlib import closing
 
@@ -186,6 +187,22 @@ async def test_a_call_is_never_sent_in_another_name(open_tab: OpenTab) -> None:
     assert [(0, "UserChanged")] * 3 == await waiting
     await first.until("session.status.user?.username === 'mk'")
     assert [(200, "mk")] == await first.fetch()
+
+
+async def test_a_cookie_of_another_user_is_noticed(open_tab: OpenTab, gate: Gate) -> None:
+    """When the cookie turns out to be another user's, waiting calls are given up, and the session is that user's."""
+    tab = await open_tab()
+    await tab.log_in()
+    await tab.page.evaluate(
+        """([url, body]) => fetch(url, {
+             method: "POST", credentials: "include", headers: { "Content-Type": "application/json" }, body,
+           })""",
+        [str(gate.url / "login"), json.dumps({"username": "mk", "password": PASSWORD, "cookie": True})],
+    )
+    await tab.until_expired()
+
+    assert [(0, "UserChanged")] * 3 == await tab.fetch(3)
+    assert [(200, "mk")] == await tab.fetch()
 
 
 async def test_without_web_locks_no_key_is_sent(open_tab: OpenTab, gate: Gate, context: BrowserContext) -> None:
