@@ -31,7 +31,7 @@ BATCH = 250
 DAY_MS = 86_400_000
 POLICY = Policy(refresh_ttl=7 * DAY_MS, grace=10_000)
 USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36"
-USERS = 1000
+USERS = 100
 SIZE = {
     "sqlite": "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
     "postgresql": "SELECT pg_total_relation_size('sessions')",
@@ -63,6 +63,15 @@ async def bytes_of(database: Database) -> int:
     return await database.read(ask)
 
 
+async def wal_position(database: Database) -> int:
+    """Return how many bytes PostgreSQL has ever written to its write-ahead log."""
+
+    def ask(connection: Connection) -> int:
+        return int(connection.exec_driver_sql("SELECT pg_current_wal_lsn() - '0/0'::pg_lsn").scalar_one())
+
+    return await database.read(ask)
+
+
 async def measure(url: str, number: int, refreshes: int) -> None:
     """Fill an empty database, refresh, and print the sizes."""
     database = open_database(url)
@@ -80,6 +89,7 @@ async def measure(url: str, number: int, refreshes: int) -> None:
         print(
             f"{database.dialect:>12}  opened             {(await bytes_of(database) - empty) / number:6.0f} bytes each"
         )
+        logged = await wal_position(database) if database.dialect == "postgresql" else 0
         for generation in range(1, refreshes + 1):
             random.shuffle(ids)
             for part in batches(ids, BATCH):
@@ -87,6 +97,9 @@ async def measure(url: str, number: int, refreshes: int) -> None:
                 await store.rotate(presented, now=now + generation, policy=POLICY)
             size = (await bytes_of(database) - empty) / number
             print(f"{database.dialect:>12}  refreshed {generation:2} times {size:6.0f} bytes each", flush=True)
+        if database.dialect == "postgresql":
+            wal = (await wal_position(database) - logged) / (number * refreshes)
+            print(f"{database.dialect:>12}  write-ahead log    {wal:6.0f} bytes for each refresh", flush=True)
     finally:
         await database.close()
 

@@ -43,15 +43,12 @@ async def nginx_before(replica: DyingReplica, folder: Path) -> AsyncIterator[str
     port = server.sockets[0].getsockname()[1]
     auth, resource = free_ports(2)
     text = (CHECKOUT / "docker" / "nginx.conf").read_text()
-    for name, value in {"auth-1.replica:8001": port, "auth-2.replica:8001": port}.items():
-        text = text.replace(name, f"127.0.0.1:{value}")
-    for name, value in {"resource-1.replica:8002": port, "resource-2.replica:8002": port}.items():
-        text = text.replace(name, f"127.0.0.1:{value}")
+    for service, own, free in (("auth", 8001, auth), ("resource", 8002, resource)):
+        for number in (1, 2):
+            text = text.replace(f"{service}-{number}.replica:{own}", f"127.0.0.1:{port}")
+        text = text.replace(f"listen {own}", f"listen 127.0.0.1:{free}")
     # Each request is to find both replicas, whatever happened to the last.
     text = text.replace("max_fails=2", "max_fails=0")
-    text = text.replace("listen 8001", f"listen 127.0.0.1:{auth}").replace(
-        "listen 8002", f"listen 127.0.0.1:{resource}"
-    )
     conf = folder / "nginx.conf"
     conf.write_text(text)
     name = f"dualtoken-test-nginx-{secrets.token_hex(4)}"
@@ -96,9 +93,12 @@ async def test_what_is_repeated(tmp_path: Path, method: str, path: str, headers:
     Then the client is told in the words of the protocol to try again.
     """
     replica = DyingReplica()
-    async with nginx_before(replica, tmp_path) as url, aiohttp.ClientSession() as http:
-        async with http.request(method, url + path, headers=headers, data="{}") as response:
-            body = await response.json()
+    async with (
+        nginx_before(replica, tmp_path) as url,
+        aiohttp.ClientSession(url) as http,
+        http.request(method, path, headers=headers, data="{}") as response,
+    ):
+        body = await response.json()
 
     assert {f"{method} {path}": times} == replica.asked
     assert (503, "unavailable", "1") == (response.status, body["error"], response.headers["Retry-After"])

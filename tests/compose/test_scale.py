@@ -2,20 +2,23 @@
 
 import asyncio
 import random
+import re
+import shlex
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from tests.compose.crowd import Crowd
-from tests.compose.stack import Stack, run
+from tests.compose.stack import CHECKOUT, Stack, run
 
 AUTH, RESOURCE = ("auth-1", "auth-2"), ("resource-1", "resource-2")
 REPLICAS = (*AUTH, *RESOURCE)
 SERVICES = ("database", "redis", "nginx", *REPLICAS)
 ONE_SHOTS = ("keys", "database-secret", "migrate")
 ACCOUNT = {"username": "zs", "password": "correct horse battery staple"}
-REFRESHERS, VISITORS = 18, 6
+REFRESHERS, VISITORS = 16, 6
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +72,21 @@ async def test_rolling_restart_fails_no_request(scaled: Stack, crowd: Crowd) -> 
     assert [] == await crowd.judged()
 
 
+async def test_restore_keeps_honest_clients(scaled: Stack, tmp_path: Path) -> None:
+    """The commands of docs/operations.md save and restore the database; whoever refreshed since the backup stays in."""
+    dump, *restore = documented_commands(scaled, tmp_path)
+    urls = (scaled.auth_url, scaled.resource_url)
+    async with Crowd.logged_in(*urls, ACCOUNT, tmp_path, refreshers=4, visitors=2) as crowd:
+        async with crowd.busy():
+            await asyncio.to_thread(shell, scaled, dump)
+            await crowd.everybody_is_served()
+        await asyncio.to_thread(restored, scaled, restore)
+        found = await crowd.judged()
+
+    assert [] == found
+    assert "rotation.caught_up" in scaled.compose("logs", "--no-color", *AUTH)
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_nobody_has_privileges(scaled: Stack, service: str) -> None:
     """No process of any container is root or has a capability, and the root file system is read-only."""
@@ -98,13 +116,17 @@ def test_password_is_made_once(scaled: Stack) -> None:
     assert [] == [text for text in environments if password in text]
 
 
-def test_failed_logins_are_counted_for_the_client(scaled: Stack) -> None:
-    """The auth replicas take the client's address from nginx, and keep their counts in one Redis."""
-    query = "SELECT DISTINCT ip FROM sessions"
-    addresses = psql(scaled, query).split()
-    network = scaled.environment["SCALE_NETWORK"]
+async def test_failed_logins_are_counted_for_the_client(scaled: Stack) -> None:
+    """The auth replicas take the client's address from nginx, and count failed log-ins in one Redis."""
+    wrong = ACCOUNT | {"password": "wrong"}
+    async with aiohttp.ClientSession(scaled.auth_url) as http, http.post("/login", json=wrong) as response:
+        refused = response.status
+    counters = scaled.execute("redis", "redis-cli", "dbsize")
+    addresses = psql(scaled, "SELECT DISTINCT ip FROM sessions").split()
 
-    assert [f"{network}.1"] == addresses  # the engine's gateway, where requests from this machine come from
+    assert (401, True) == (refused, int(counters) > 0)
+    # The engine's gateway, where requests from this machine come from.
+    assert [f"{scaled.environment['SCALE_NETWORK']}.1"] == addresses
 
 
 def started(stack: Stack, service: str) -> None:
@@ -117,6 +139,26 @@ def restarted(stack: Stack, service: str) -> None:
     """Restart a container; return when it is healthy."""
     with stack.becoming_healthy([service]):
         stack.compose("restart", service)
+
+
+def documented_commands(stack: Stack, folder: Path) -> list[str]:
+    """Return the lines of the page that dump and restore, for this project and a folder."""
+    page = (CHECKOUT / "docs" / "operations.md").read_text(encoding="utf-8")
+    [block] = [block for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) if "pg_dump" in block]
+    lines = [line.replace("auth.dump", str(folder / "auth.dump")) for line in block.splitlines()]
+    return [line.replace("docker compose", shlex.join(stack.command), 1) for line in lines]
+
+
+def shell(stack: Stack, line: str) -> None:
+    """Run a line as an operator would."""
+    run("sh", "-c", line, env=stack.environment)
+
+
+def restored(stack: Stack, lines: list[str]) -> None:
+    """Run the lines that stop the auth service, restore and start it; return when it is healthy."""
+    with stack.becoming_healthy(AUTH):
+        for line in lines:
+            shell(stack, line)
 
 
 def live_sessions(stack: Stack) -> int:
