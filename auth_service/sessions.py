@@ -14,7 +14,7 @@ from auth_service.group_commit import GroupCommit
 from auth_service.keys import WatchedKeys
 from auth_service.models import Client, Presented, RevocationReason, Session, User, always, new_session_id
 from auth_service.passwords import Passwords
-from auth_service.refresh_tokens import PREFIX, RefreshTokens
+from auth_service.refresh_tokens import RefreshTokens
 from auth_service.rotation import GRANTED, Kind, Outcome, Policy
 from auth_service.store import Store
 from auth_service.throttle import Throttle
@@ -138,13 +138,7 @@ class Sessions:
         return await self._store.rotate(batch, now=self._clock(), policy=self._lifetimes.policy)
 
     def _decode(self, refresh_token: str) -> tuple[str, int]:
-        try:
-            return self._refresh.current.decode(refresh_token)
-        except InvalidGrant:
-            # Another replica may sign with a key that was put in a moment ago.
-            if refresh_token.startswith(PREFIX) and self._refresh.look_for_unknown():
-                return self._refresh.current.decode(refresh_token)
-            raise
+        return self._refresh.read(lambda keys: keys.decode(refresh_token), InvalidGrant)
 
     def _grant(self, session: Session, generation: int) -> Granted:
         now = self._clock()
@@ -183,7 +177,7 @@ class Sessions:
         except InvalidGrant:
             pass
         try:
-            return self._access.current.read(token, self._clock()).sid
+            return self._access.read(lambda keys: keys.read(token, self._clock()), InvalidToken).sid
         except InvalidToken:
             return None
 

@@ -1,10 +1,13 @@
 """What the requests are, and when an answer is wrong."""
 
+import hashlib
 from collections import Counter
 from itertools import islice
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from client.loadtest.operations import Operations, Wrong, sequence
 from client.loadtest.options import Options, Scenario
@@ -59,3 +62,16 @@ async def send(pair: Control, kind: Scenario, api_url: str) -> None:
             await user.log_in("zs", PASSWORD)
             if (clean_up := await operations.send(kind, user)) is not None:
                 await clean_up()
+
+
+async def test_an_upload_that_arrived_as_other_bytes_is_wrong(pair: Control) -> None:
+    """200 for a body that was resent empty is a failure."""
+
+    async def empty(_: web.Request) -> web.Response:
+        return web.json_response({"bytes": 0, "sha256": hashlib.sha256(b"").hexdigest()})
+
+    app = web.Application()
+    app.router.add_post("/echo", empty)
+    async with TestServer(app) as server:
+        with pytest.raises(Wrong, match=r"^POST /echo received other bytes$"):
+            await send(pair, Scenario.UPLOAD, str(server.make_url("/")))
