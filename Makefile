@@ -27,7 +27,7 @@ setup: $(VENV)/.dev ## make .venv with everything that development needs
 demo: $(VENV)/.main ## log in, expire, refresh once per burst, catch a thief (about 15 s)
 	$(BIN)/python -m client demo
 
-up: $(VENV)/.main ## run both services for play, until Ctrl-C
+up: $(VENV)/.main ## run both services and the web page for play, until Ctrl-C
 	$(BIN)/python -m client up
 
 test: setup ## the whole suite

@@ -427,7 +427,7 @@ async def test_help_lists_the_commands(run: Run) -> None:
     """And only what there is."""
     text = (await run("--help")).out.decode()
 
-    assert ["login", "get", "status", "logout", "demo", "up"] == [
+    assert ["login", "get", "status", "logout", "demo", "up", "web", "loadtest"] == [
         line.split()[1]
         for line in text.splitlines()
         if line.startswith("│ ") and line[2] != " " and "-" not in line[:4]

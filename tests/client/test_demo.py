@@ -10,6 +10,7 @@ import socket
 import sys
 from pathlib import Path
 
+import aiohttp
 import pytest
 from rich.console import Console
 
@@ -124,19 +125,20 @@ def names(folder: Path) -> list[str]:
     return [file.name for file in folder.iterdir()]
 
 
-async def test_up_runs_both_services_until_ctrl_c(tmp_path: Path) -> None:
+async def test_up_runs_everything_until_ctrl_c(tmp_path: Path) -> None:
     """What it prints is enough to log in and call; it ends cleanly."""
     token_file = {"DUALTOKEN_TOKEN_FILE": str(tmp_path / "tokens")}
-    process = await client("up", "--auth-port", "0", "--resource-port", "0", COLUMNS="200")
+    process = await client("up", "--auth-port", "0", "--resource-port", "0", "--page-port", "0", COLUMNS="200")
     assert process.stdout is not None
     text = ""
     while "Ctrl-C ends" not in text:
         line = await process.stdout.readline()
         assert line, (await process.communicate())[1]
         text += line.decode()
-    auth_url, api_url, password = (
-        re.search(rf"{name} +(\S+)", text) for name in ("auth service", "resource service", "password")
+    page_url, auth_url, api_url, password = (
+        re.search(rf"{name} +(\S+)", text) for name in ("web page", "auth service", "resource service", "password")
     )
+    assert page_url
     assert auth_url
     assert api_url
     assert password
@@ -146,6 +148,14 @@ async def test_up_runs_both_services_until_ctrl_c(tmp_path: Path) -> None:
     get = await client("get", f"{api_url[1]}/home", **token_file)
     output, _ = await get.communicate()
     assert (0, True) == (get.returncode, b'"username"' in output)
+
+    async with aiohttp.ClientSession(headers={"Origin": page_url[1]}) as http:
+        async with http.get(f"{page_url[1]}/config.json") as config:
+            called = await config.json()
+        calls = (http.post(f"{called['authUrl']}/refresh"), http.get(f"{called['apiUrl']}/home"))
+        allowed = [(await call).headers["Access-Control-Allow-Origin"] for call in calls]
+
+    assert [page_url[1]] * 2 == allowed
 
     process.send_signal(signal.SIGINT)
     await process.communicate()

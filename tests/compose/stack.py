@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Self
 
 CHECKOUT = Path(__file__).parents[2]
-SERVICES = ("auth", "resource")
+SERVICES = ("auth", "resource", "web")
 BUILD_S = 900
 COMMAND_S = 120
 HEALTHY_S = 120
@@ -69,6 +69,7 @@ class Stack:
     environment: dict[str, str]
     auth_url: str
     resource_url: str
+    web_url: str
 
     @classmethod
     @contextmanager
@@ -79,18 +80,22 @@ class Stack:
             settings: environment variables that the Compose file reads.
         """
         project = f"dualtoken-test-{secrets.token_hex(4)}"
-        auth, resource = (f"127.0.0.1:{port}" for port in free_ports(2))
+        auth, resource, web = (f"127.0.0.1:{port}" for port in free_ports(3))
         # What a developer has set for other runs must not reach this one; neither must a .env file.
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AUTH_", "RESOURCE_", "COMPOSE_"))}
+        inherited = {
+            k: v for k, v in os.environ.items() if not k.startswith(("AUTH_", "RESOURCE_", "WEB_", "COMPOSE_"))
+        }
         environment = inherited | settings | {
             "AUTH_PUBLISH": auth,
             "RESOURCE_PUBLISH": resource,
+            "WEB_PUBLISH": web,
             "AUTH_IMAGE": f"{project}-auth",
             "RESOURCE_IMAGE": f"{project}-resource",
+            "WEB_IMAGE": f"{project}-web",
         }  # fmt: skip
         with tempfile.NamedTemporaryFile(suffix=".env") as nothing:
             command = (*compose_command(), "--project-name", project, "--env-file", nothing.name)
-            stack = cls(project, command, environment, f"http://{auth}", f"http://{resource}")
+            stack = cls(project, command, environment, f"http://{auth}", f"http://{resource}", f"http://{web}")
             try:
                 stack.compose("build", timeout_s=BUILD_S)
                 with stack.becoming_healthy(SERVICES):
