@@ -22,7 +22,7 @@ def cores() -> tuple[int, int]:
 
 @contextlib.contextmanager
 def process(command: Sequence[str], *, core: int | None, cwd: Path = REPOSITORY, **settings: str) -> Iterator[str]:
-    """Run *command*, pinned to *core* if one is given; give the first line that it prints, empty if there is none."""
+    """Run *command*, pinned to *core* if one is given; give the first line it prints, empty if it ends without one."""
     child = subprocess.Popen(
         command,
         cwd=cwd,
@@ -45,6 +45,6 @@ def process(command: Sequence[str], *, core: int | None, cwd: Path = REPOSITORY,
 
 @contextlib.contextmanager
 def server(*command: str, core: int | None, **settings: str) -> Iterator[int]:
-    """Start ``python *command*``, pinned to *core* if one is given; give the port of the line it prints when ready."""
+    """Start ``python *command*``, pinned to *core* if given; give the port of the line that it prints when ready."""
     with process([sys.executable, *command], core=core, **settings) as line:
         yield int(line.rpartition(":")[2])
