@@ -89,14 +89,14 @@ def post_form(path: str, **members: str) -> Callable[[str], bytes]:
 @contextmanager
 def dualtoken(folder: Path, sessions: int) -> Iterator[tuple[int, Maker]]:
     """Our auth service, as it comes, on SQLite; each request with a fresh Idempotency-Key."""
-    with refresh_ratio.auth_service(folder / "dualtoken", sessions, 0) as (port, tokens):
+    with refresh_ratio.auth_service(folder / "dualtoken", sessions, 0, core=cores()[0]) as (port, tokens):
         yield port, refresh_ratio.Chains(tokens)
 
 
 @contextmanager
 def json_echo(_folder: Path, _sessions: int) -> Iterator[tuple[int, Maker]]:
     """The limit of aiohttp: reads JSON, writes it."""
-    with server("-m", "benchmarks.json_echo", core=cores()[0]) as port:
+    with server("-m", "benchmarks.json_echo", "uvloop", core=cores()[0]) as port:
         yield port, refresh_ratio.echoed
 
 

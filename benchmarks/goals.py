@@ -31,22 +31,25 @@ class Goal:
     least: float
 
 
-# What to measure, with which script, and how to measure less.
+# What to measure, with which script, how to measure less, and what stands before the ratio in what it prints.
 SCRIPTS = (
     (
         Goal("GET /home ÷ the same handler without auth", 0.95),
         ["-m", "benchmarks.resource_auth_ratio"],
         ["--restarts", "2"],
+        r"ratio, round by round: median",
     ),
     (
         Goal("durable POST /refresh ÷ a bare aiohttp JSON echo", 0.6),
         ["-m", "benchmarks.refresh_ratio"],
         ["--rounds", "3"],
+        r"refresh ÷ echo on uvloop: median",
     ),
     (
         Goal("BearerAuth ÷ a bare ClientSession", 0.95),
         ["benchmarks/client_overhead.py"],
         ["--rounds", "21"],
+        r"^ratio",
     ),
 )
 PEERS = (
@@ -57,21 +60,19 @@ PEERS = (
 )
 
 
-def own_ratio(command: Sequence[str]) -> float | None:
+def own_ratio(command: Sequence[str], before: str) -> float | None:
     """Run one of our scripts, showing what it prints; return the ratio, None if it told none."""
     run = subprocess.run(
         [sys.executable, *command], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, timeout=LIMIT_S, check=False
     )
     print(run.stdout, flush=True)
-    return ratio_in(run.stdout)
+    return ratio_in(run.stdout, before)
 
 
-def ratio_in(printed: str) -> float | None:
-    """Read the first ratio of what a script printed: ``ratio … median 0.987``, or ``ratio  0.987 (least …``."""
-    for line in printed.splitlines():
-        if ("ratio" in line or "÷" in line) and (found := re.search(r"(?:median|ratio)\s+(\d+\.\d+)", line)):
-            return float(found[1])
-    return None
+def ratio_in(printed: str, before: str) -> float | None:
+    """Return the first number after what the pattern *before* finds; None if there is none."""
+    found = re.search(rf"{before}\s+(\d+\.\d+)", printed, re.MULTILINE)
+    return None if found is None else float(found[1])
 
 
 def peer_ratio(figures: dict[str, Any], peer: str) -> float | None:
@@ -98,8 +99,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
     options = parser.parse_args()
     verdicts = []
-    for goal, command, quick in SCRIPTS:
-        ratio = own_ratio([*command, *(quick if options.quick else [])])
+    for goal, command, quick, before in SCRIPTS:
+        ratio = own_ratio([*command, *(quick if options.quick else [])], before)
         # A script of ours that tells no ratio has failed: that is no reason to pass.
         verdicts.append(judge(goal, 0.0 if ratio is None else ratio, options.margin))
     rounds = ["--rounds", "2", "--seconds", "1"] if options.quick else []

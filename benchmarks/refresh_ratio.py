@@ -87,7 +87,9 @@ def fill(database: Path, number: int) -> None:
 
 
 @contextlib.contextmanager
-def auth_service(folder: Path, connections: int, sessions: int) -> Iterator[tuple[int, list[str]]]:
+def auth_service(
+    folder: Path, connections: int, sessions: int, *, core: int | None = None
+) -> Iterator[tuple[int, list[str]]]:
     """Start an auth service on SQLite with *sessions* sessions; give its port and the tokens of *connections* more."""
     folder.mkdir()
     files = {"AUTH_ACCESS_KEYS": folder / "access.jwks.json", "AUTH_REFRESH_KEYS": folder / "refresh.jwks.json"}
@@ -100,7 +102,7 @@ def auth_service(folder: Path, connections: int, sessions: int) -> Iterator[tupl
     fill(database, sessions)
     settings = {name: str(path) for name, path in files.items()}
     command = ("-m", "auth_service", "serve")
-    with server(*command, core=None, AUTH_PORT="0", AUTH_DATABASE_URL=f"sqlite:///{database}", **settings) as port:
+    with server(*command, core=core, AUTH_PORT="0", AUTH_DATABASE_URL=f"sqlite:///{database}", **settings) as port:
         yield port, first
 
 
