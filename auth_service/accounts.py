@@ -1,15 +1,21 @@
 """What users may do with their own account: see and end sessions, change the password."""
 
+from collections.abc import Callable
+
 from auth_service.access_tokens import AccessTokens
-from auth_service.errors import InvalidCredentials, InvalidToken
+from auth_service.errors import InvalidCredentials, InvalidRequest, InvalidToken
 from auth_service.events import Events
 from auth_service.keys import WatchedKeys
-from auth_service.models import RevocationReason, Session
+from auth_service.models import RevocationReason, Session, User
 from auth_service.passwords import Passwords
 from auth_service.rotation import Policy, is_expired
 from auth_service.sessions import Clock
 from auth_service.store import Store
 from auth_service.throttle import Throttle
+
+PasswordRule = Callable[[str, User], str | None]
+"""Says why a password must not be a user's, or None."""
+_LOOKS = 3  # at the stored hash, as in ``sessions.py``
 
 
 class Accounts:
@@ -22,10 +28,11 @@ class Accounts:
         throttle: Throttle,
         access: WatchedKeys[AccessTokens],
         policy: Policy,
+        problem_of: PasswordRule,
         events: Events,
         clock: Clock,
     ) -> None:
-        self._store, self._passwords, self._throttle = store, passwords, throttle
+        self._store, self._passwords, self._throttle, self._problem_of = store, passwords, throttle, problem_of
         self._access, self._policy, self._events, self._clock = access, policy, events, clock
 
     async def authenticate(self, access_token: str) -> Session:
@@ -58,21 +65,26 @@ class Accounts:
         """Set a new password; every other session of the user is revoked in the same transaction.
 
         Raises:
+            InvalidRequest: *new* breaks the rules for passwords.
             InvalidCredentials: *current* is wrong, or another change came first.
             TooManyAttempts: too many wrong ones, from this session.
             Busy: too many passwords wait to be verified.
             Unavailable: the database does not answer.
         """
+        if problem := self._problem_of(new, of.user):
+            raise InvalidRequest(f"new_password: {problem}.")
         # A stolen access token must not guess the password from its owner's session.
-        await self._throttle.check(of.user.username, of.id)
-        found = await self._store.find_credentials(of.user.username)
-        if not await self._passwords.verify(found.password_hash if found else None, current) or found is None:
-            await self._throttle.failed(of.user.username, of.id)
-            raise InvalidCredentials("the current password is wrong")
-        fresh = await self._passwords.hash(new)
-        changed = await self._store.set_password(
-            of.user.id, fresh, replacing=found.password_hash, keep=of.id, now=self._clock()
-        )
-        if not changed:
-            raise InvalidCredentials("the password was changed meanwhile")
+        async with self._throttle.attempt(of.user.username, of.id):
+            await self._replace(of, current, await self._passwords.hash(new))
         self._events.password_changed(of.user.id)
+
+    async def _replace(self, of: Session, current: str, fresh: str) -> None:
+        for _ in range(_LOOKS):
+            found = await self._store.find_credentials(of.user.username)
+            if not await self._passwords.verify(found.password_hash if found else None, current) or found is None:
+                raise InvalidCredentials("the current password is wrong")
+            old, now = found.password_hash, self._clock()
+            if await self._store.set_password(of.user.id, fresh, replacing=old, keep=of.id, now=now):
+                return
+            # Another hash stands there now: of another password, or of this one, strengthened meanwhile.
+        raise InvalidCredentials("the password was changed meanwhile")

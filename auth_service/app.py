@@ -10,11 +10,13 @@ from aiohttp import web
 
 from auth_service.access_tokens import AccessTokens
 from auth_service.accounts import Accounts
+from auth_service.counters import Counters
 from auth_service.errors import StartupError
 from auth_service.events import Events
 from auth_service.introspection import Introspection
 from auth_service.janitor import Janitor
-from auth_service.keys import Jwk, WatchedKeys, public_jwk, secret_of
+from auth_service.keys import Jwk, WatchedKeys, public_jwk, read_key_file, secret_of
+from auth_service.password_rules import password_rule
 from auth_service.passwords import Passwords
 from auth_service.refresh_tokens import RefreshKey, RefreshTokens
 from auth_service.revocations import RevocationFeed
@@ -23,7 +25,7 @@ from auth_service.sessions import Clock, Lifetimes, Sessions, wall_clock
 from auth_service.settings import Settings
 from auth_service.store.sql import open_store
 from auth_service.throttle import Throttle
-from auth_service.web import health, introspection, login, logout, metadata, refresh, revocations
+from auth_service.web import docs, health, introspection, login, logout, metadata, refresh, revocations
 from auth_service.web import sessions as own_sessions
 from auth_service.web.bodies import MAX_BODY_BYTES
 from auth_service.web.errors import errors_as_json
@@ -44,18 +46,22 @@ def create_app(
         make_passwords: opens the pool that hashes passwords; the application closes it.
 
     Raises:
-        StartupError: a key file is missing or wrong.
+        StartupError: a key file is missing or wrong, or both hold the same secret.
     """
+    _require_keys_apart(settings)
     access = WatchedKeys(settings.access_keys, lambda keys: _access_tokens(keys, settings))
     refresh_tokens = WatchedKeys(settings.refresh_keys, lambda keys: _refresh_tokens(keys, settings))
     public = WatchedKeys(settings.access_keys, _public_keys)
-    throttle = Throttle(settings.limits_url.get_secret_value(), settings.login_failures)
+    counters = Counters(settings.limits_url.get_secret_value())
+    throttle = Throttle(counters, settings.login_failures)
     events = Events()
+    rule = password_rule(settings.password_min_length)
     lifetimes = _lifetimes(settings)
 
     async def sessions(app: web.Application) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             store = await stack.enter_async_context(open_store(settings.database_url.get_secret_value()))
+            stack.push_async_callback(counters.aclose)
             passwords = stack.enter_context(_open_passwords(make_passwords))
             for keys in (access, refresh_tokens, public):
                 await stack.enter_async_context(_running(keys.watch()))
@@ -63,7 +69,7 @@ def create_app(
             await stack.enter_async_context(_running(Janitor(store, clock, keep=keep).run()))
             policy = lifetimes.policy
             app[SESSIONS] = Sessions(store, passwords, throttle, access, refresh_tokens, lifetimes, events, clock)
-            app[ACCOUNTS] = Accounts(store, passwords, throttle, access, policy, events, clock)
+            app[ACCOUNTS] = Accounts(store, passwords, throttle, access, policy, rule, events, clock)
             app[INTROSPECTION] = Introspection(store, access, refresh_tokens, policy, clock)
             app[REVOCATIONS] = RevocationFeed(store, clock, keep=keep)
             yield
@@ -75,6 +81,16 @@ def create_app(
     app.on_shutdown.append(_let_followers_go)
     _add_routes(app, settings.cors_origins)
     return app
+
+
+def _require_keys_apart(settings: Settings) -> None:
+    """Whoever verifies access tokens with a shared key must not be able to make refresh tokens with it."""
+    access, refresh = (
+        {secret_of(key) for key in read_key_file(path) if key["kty"] == "oct"}
+        for path in (settings.access_keys, settings.refresh_keys)
+    )
+    if access & refresh:
+        raise StartupError(f"{settings.access_keys} and {settings.refresh_keys} hold the same secret")
 
 
 async def _let_followers_go(app: web.Application) -> None:
@@ -127,6 +143,8 @@ def _add_routes(app: web.Application, origins: tuple[str, ...]) -> None:
             web.get("/health/live", health.live),
             web.get("/health/ready", health.ready),
             web.get("/metrics", health.metrics),
+            web.get("/openapi.json", docs.openapi),
+            web.get("/docs", docs.docs),
             web.post("/introspect", introspection.introspect),
             web.get("/revocations", revocations.revocations),
         ]

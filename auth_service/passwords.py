@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
-from argon2 import PasswordHasher
+from argon2 import PasswordHasher, Type, extract_parameters
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from auth_service.errors import Busy
@@ -16,6 +16,9 @@ from auth_service.errors import Busy
 # Under a flood of log-ins the threads would take the event loop's processor time, and rotation would wait.
 _NICENESS = 10
 _WAITING_PER_CORE = 16
+# Who is told to come back in a second may as well wait here: answering a flood at once would cost what renewals need.
+_HOLD_BACK_S = 1.0
+_MAX_HELD_BACK = 1024
 R = TypeVar("R")
 # RFC 9106 §4, the second recommended option; one lane: concurrency comes from the pool, not from within one hash.
 HASHER = PasswordHasher(parallelism=1)
@@ -27,9 +30,10 @@ class Passwords:
     def __init__(self, hasher: PasswordHasher = HASHER, *, cores: int | None = None) -> None:
         """Use *hasher* on as many threads as there are *cores*."""
         self._hasher = hasher
-        self._cores = cores or os.cpu_count() or 1
+        self._cores = cores or _usable_cores()
         self._room = self._cores * (1 + _WAITING_PER_CORE)
         self._counting = threading.Lock()
+        self._held_back = 0
         self._pool = ThreadPoolExecutor(self._cores, "argon2", initializer=_give_way)
         # Verified in place of the hash of a user who does not exist, so that both answers take one time.
         self._dummy = self._hasher.hash("a password that nobody has")
@@ -38,6 +42,22 @@ class Passwords:
     def waiting(self) -> int:
         """How many hashes are being computed or wait."""
         return self._cores * (1 + _WAITING_PER_CORE) - self._room
+
+    async def admit(self) -> None:
+        """Return if there is room for another: to be asked before anything is done for a log-in.
+
+        Raises:
+            Busy: there is none; not at once, so that a flood is slowed down to what its connections can ask.
+        """
+        if self._room > 0:
+            return
+        if self._held_back < _MAX_HELD_BACK:
+            self._held_back += 1
+            try:
+                await asyncio.sleep(_HOLD_BACK_S)
+            finally:
+                self._held_back -= 1
+        raise Busy(f"{self.waiting} password hashes wait already")
 
     async def hash(self, password: str) -> str:
         """Return the argon2id hash in PHC string format. Raises: Busy."""
@@ -49,8 +69,12 @@ class Passwords:
         return matches and password_hash is not None
 
     def needs_rehash(self, password_hash: str) -> bool:
-        """Whether the hash was made with other parameters than today's."""
-        return self._hasher.check_needs_rehash(password_hash)
+        """Whether the hash costs an attacker less than one of today's.
+
+        One that costs more is left alone: processes of an older release must not undo what newer ones did.
+        """
+        made, today = extract_parameters(password_hash), self._hasher
+        return made.type is not Type.ID or made.time_cost * made.memory_cost < today.time_cost * today.memory_cost
 
     def _matches(self, password_hash: str, password: str) -> bool:
         try:
@@ -75,6 +99,11 @@ class Passwords:
     def close(self) -> None:
         """Stop the threads; what still waits is dropped."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _usable_cores() -> int:
+    # Not all that the machine has: a container or taskset may grant fewer.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _give_way() -> None:

@@ -4,15 +4,25 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from auth_service.access_tokens import AccessTokens
-from auth_service.errors import InvalidCredentials, InvalidGrant, InvalidToken, Reason
+from auth_service.errors import Busy, InvalidCredentials, InvalidGrant, InvalidToken, Reason, Unavailable
 from auth_service.events import Events
 from auth_service.group_commit import GroupCommit
 from auth_service.keys import WatchedKeys
-from auth_service.models import Client, Presented, RevocationReason, Session, User, always, new_session_id
+from auth_service.models import (
+    Client,
+    Credentials,
+    Presented,
+    RevocationReason,
+    Session,
+    User,
+    always,
+    new_session_id,
+)
 from auth_service.passwords import Passwords
 from auth_service.refresh_tokens import RefreshTokens
 from auth_service.rotation import GRANTED, Kind, Outcome, Policy
@@ -20,6 +30,8 @@ from auth_service.store import Store
 from auth_service.throttle import Throttle
 
 Clock = Callable[[], int]
+# At the stored hash, in one log-in: it is strengthened once, and changed by people.
+_LOOKS = 3
 _REASONS = {
     Kind.UNKNOWN: Reason.UNKNOWN,
     Kind.EXPIRED: Reason.EXPIRED,
@@ -77,22 +89,36 @@ class Sessions:
         Raises:
             InvalidCredentials: the user is unknown or disabled, or the password wrong; in the same time.
             TooManyAttempts: before any password is looked at.
-            Busy: too many passwords wait to be verified.
+            Busy: too many log-ins wait.
             Unavailable: the database does not answer.
         """
-        await self._throttle.check(username, client.ip)
-        found = await self._store.find_credentials(username)
-        enabled = found if found and found.user.disabled_at is None else None
-        session = None
-        if await self._passwords.verify(enabled.password_hash if enabled else None, password) and enabled:
-            session = await self._open(enabled.user, enabled.password_hash, client)
-        if session is None:
-            await self._throttle.failed(username, client.ip)
-            self._events.login_refused(client.ip)
-            raise InvalidCredentials("user name or password is wrong")
-        await self._throttle.succeeded(username, client.ip)
+        await self._passwords.admit()
+        async with self._throttle.attempt(username, client.ip):
+            session = await self._authenticated(username, password, client)
         self._events.logged_in(session.id, session.user.id, client.ip)
         return self._grant(session, session.generation)
+
+    async def _authenticated(self, username: str, password: str, client: Client) -> Session:
+        found = await self._store.find_credentials(username)
+        for _ in range(_LOOKS):
+            enabled = found if found and found.user.disabled_at is None else None
+            matches = await self._passwords.verify(enabled.password_hash if enabled else None, password)
+            if not matches or enabled is None:
+                break
+            if session := await self._open(enabled.user, enabled.password_hash, client):
+                await self._strengthen(enabled, password)
+                return session
+            # Another hash stands there now: of another password, or of this one, strengthened meanwhile.
+            found = await self._store.find_credentials(username)
+        self._events.login_refused(client.ip)
+        raise InvalidCredentials("user name or password is wrong")
+
+    async def _strengthen(self, credentials: Credentials, password: str) -> None:
+        old = credentials.password_hash
+        if self._passwords.needs_rehash(old):
+            with suppress(Busy, Unavailable):  # the next log-in will do
+                fresh = await self._passwords.hash(password)
+                await self._store.strengthen_hash(credentials.user.id, fresh, replacing=old)
 
     async def _open(self, user: User, verified_hash: str, client: Client) -> Session | None:
         now = self._clock()

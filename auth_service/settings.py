@@ -58,6 +58,7 @@ class Settings(BaseSettings):
     service_secret: SecretStr | None = None
     limits_url: SecretStr = SecretStr("memory://")
     login_failures: int = Field(10, ge=1)
+    password_min_length: int = Field(15, ge=8, le=64)
     tls_cert: Path | None = None
     tls_key: Path | None = None
     trusted_proxies: Networks = ()

@@ -1,58 +1,143 @@
 """Failed log-ins, limited per user name and per address.
 
-Only failures count, and a success forgets those of its name. A name is limited together with the address that failed,
-so that a stranger elsewhere cannot lock a user out; an address is limited whatever the names, ten times as wide.
+An attempt is counted before its password is looked at, and given back when it succeeds: of however many that run at
+once, no more are verified than may fail. A name is limited together with the address that tried it, so that a stranger
+elsewhere cannot lock a user out. An address is limited whatever the names, ten times as wide; successes do not count,
+so that any number of honest users fit behind one address.
 """
 
-import math
-import time
-from typing import cast
+import asyncio
+import hashlib
+import ipaddress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 
-from limits import RateLimitItemPerMinute
-from limits.aio.storage import Storage
-from limits.aio.strategies import MovingWindowRateLimiter
-from limits.storage import storage_from_string
+from limits import RateLimitItem, RateLimitItemPerSecond
 
-from auth_service.errors import StartupError, TooManyAttempts
+from auth_service.counters import Counters
+from auth_service.errors import AuthError, Busy, InvalidCredentials, TooManyAttempts
 
+WINDOW_S = 60
 _ADDRESS_FACTOR = 10
+_MAX_WAITING = 256
+# Whoever has one IPv6 address usually has all of its /64 (RFC 6177).
+_IPV6_PREFIX = 64
+
+
+@dataclass(slots=True)
+class _Attempts:
+    """The attempts of this process under one key.
+
+    ``present`` are all of them, ``held`` those that were counted and are not decided; ``freed`` is how often one of
+    these gave room back. One at a time asks for room: who is refused then knows whom to wait for.
+    """
+
+    present: int = 0
+    held: int = 0
+    freed: int = 0
+    asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    decided: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def decide(self, *, frees: bool) -> None:
+        """One that was held is decided: let all who wait look again."""
+        self.held -= 1
+        self.freed += frees
+        self.decided.set()
+        self.decided = asyncio.Event()
 
 
 class Throttle:
-    """Counts over one minute, in memory or in Redis (for several processes)."""
+    """Counts failures over a minute, for all processes that share ``Counters``."""
 
-    def __init__(self, url: str, failures_per_minute: int) -> None:
-        """Count in the storage at *url*: ``memory://`` or ``redis://…``.
+    def __init__(self, counters: Counters, failures: int, *, window_s: int = WINDOW_S) -> None:
+        """Allow so many *failures* for each name and address, and ten times that for each address."""
+        self._counters = counters
+        self._by_name = RateLimitItemPerSecond(failures, window_s, namespace="login")
+        self._by_address = RateLimitItemPerSecond(failures * _ADDRESS_FACTOR, window_s, namespace="login-address")
+        self._attempts: dict[str, _Attempts] = {}
+        self._waiting = 0
+
+    @asynccontextmanager
+    async def attempt(self, username: str, address: str) -> AsyncIterator[None]:
+        """Count an attempt that the block decides: it fails with ``InvalidCredentials``, or succeeds.
+
+        Any other error leaves no count behind: nothing was learnt about the password.
 
         Raises:
-            StartupError: the storage is not one of these.
+            TooManyAttempts: with the whole seconds until one is allowed.
+            Busy: too many wait for earlier attempts to be decided.
         """
-        if not url.startswith(("memory://", "redis://", "rediss://")):
-            raise StartupError("AUTH_LIMITS_URL: must be memory:// or redis://…")
+        by_address = (self._by_address, _digest(_network(address)))
+        by_name = (self._by_name, _digest(username, _network(address)))
+        async with self._counted(*by_address), self._counted(*by_name):
+            yield
+            await self._counters.forget(*by_name)
+
+    @asynccontextmanager
+    async def _counted(self, limit: RateLimitItem, key: str) -> AsyncIterator[None]:
+        with self._present(key) as attempts:
+            await self._take(limit, key, attempts)
+            failed = True
+            try:
+                yield
+                failed = False
+            except InvalidCredentials:
+                raise
+            except AuthError:
+                failed = False
+                raise
+            finally:
+                if not failed:
+                    await self._counters.give_back(limit, key)
+                attempts.decide(frees=not failed)
+
+    @contextmanager
+    def _present(self, key: str) -> Iterator[_Attempts]:
+        attempts = self._attempts.setdefault(key, _Attempts())
+        attempts.present += 1
         try:
-            storage = cast(Storage, storage_from_string(f"async+{url}"))
-        except Exception as exc:  # the library raises its own and its drivers' kinds
-            raise StartupError(f"AUTH_LIMITS_URL: {type(exc).__name__}") from None
-        self._limiter = MovingWindowRateLimiter(storage)
-        self._by_name = RateLimitItemPerMinute(failures_per_minute, namespace="login")
-        self._by_address = RateLimitItemPerMinute(failures_per_minute * _ADDRESS_FACTOR, namespace="login-address")
+            yield attempts
+        finally:
+            attempts.present -= 1
+            if not attempts.present:
+                del self._attempts[key]
 
-    async def check(self, username: str, address: str) -> None:
-        """Return if another attempt is allowed.
+    async def _take(self, limit: RateLimitItem, key: str, attempts: _Attempts) -> None:
+        while True:
+            async with attempts.asking:
+                freed = attempts.freed
+                if await self._counters.take(limit, key):
+                    attempts.held += 1
+                    return
+            # What is counted may be about to succeed: devices of one user that start at once.
+            while attempts.freed == freed and attempts.held:
+                await self._wait(attempts.decided)
+            if attempts.freed == freed:
+                raise TooManyAttempts(await self._counters.seconds_left(limit, key))
 
-        Raises:
-            TooManyAttempts: with the whole seconds until one is.
-        """
-        for limit, key in ((self._by_name, (username, address)), (self._by_address, (address,))):
-            if not await self._limiter.test(limit, *key):
-                stats = await self._limiter.get_window_stats(limit, *key)
-                raise TooManyAttempts(max(1, math.ceil(stats.reset_time - time.time())))
+    async def _wait(self, decided: asyncio.Event) -> None:
+        if self._waiting >= _MAX_WAITING:
+            raise Busy(f"{self._waiting} attempts wait for earlier ones")
+        self._waiting += 1
+        try:
+            await decided.wait()
+        finally:
+            self._waiting -= 1
 
-    async def failed(self, username: str, address: str) -> None:
-        """Count a failure."""
-        await self._limiter.hit(self._by_name, username, address)
-        await self._limiter.hit(self._by_address, address)
 
-    async def succeeded(self, username: str, address: str) -> None:
-        """Forget the failures of this name from this address."""
-        await self._limiter.clear(self._by_name, username, address)
+def _network(address: str) -> str:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:  # the id of a session, where that is what is limited
+        return address
+    if parsed.version == 4:
+        return address
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((parsed, _IPV6_PREFIX), strict=False))
+
+
+def _digest(*parts: str) -> str:
+    # Nobody should read in Redis what was typed as a user name: it may be a password.
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -56,7 +56,11 @@ CLIENTS = (
         "Authlib AsyncOAuth2Client", "defaults but for the pool's timeout; refreshes by the clock, not on 401",
         lambda: [str(python_of("authlib")), str(PEERS / "authlib" / "peer.py")],
     ),
-    Client("axios-auth-refresh", "as its README shows it, defaults: a 401 that comes during a refresh is handed to its caller", _node("axios_client.mjs")),
+    Client(
+        "axios-auth-refresh",
+        "as its README shows it, defaults: a 401 that comes during a refresh is handed to its caller",
+        _node("axios_client.mjs"),
+    ),
     Client("@badgateway/oauth2-client", "OAuth2Fetch as its README shows it", _node("badgateway_client.mjs")),
 )  # fmt: skip
 

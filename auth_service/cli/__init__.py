@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from auth_service.cli import keys, service, users
+from auth_service.cli import keys, service, sessions, users
 from auth_service.errors import StartupError, Unavailable
 
 EXIT_PROBLEM = 2
@@ -14,6 +14,7 @@ cli.command("serve")(service.serve)
 cli.command("migrate")(service.migrate)
 cli.add_typer(keys.cli, name="keys")
 cli.add_typer(users.cli, name="users")
+cli.add_typer(sessions.cli, name="sessions")
 
 
 def main() -> int:

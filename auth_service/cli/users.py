@@ -1,11 +1,9 @@
 """``users add | list | disable | enable | set-password``. May run while the service runs."""
 
-import asyncio
 import json
 import sys
 import uuid
-from collections.abc import Awaitable, Callable
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 from pydantic import BaseModel, StringConstraints, TypeAdapter, ValidationError
@@ -13,17 +11,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from auth_service.cli.store import possible_name, require_user, with_store
 from auth_service.errors import StartupError
 from auth_service.models import User
+from auth_service.password_rules import password_rule
 from auth_service.passwords import HASHER
 from auth_service.sessions import wall_clock
 from auth_service.settings import load_settings
 from auth_service.store import Store
-from auth_service.store.sql import open_store
 from auth_service.web.login import Name, NewPassword
 
 cli = typer.Typer(no_args_is_help=True, help="Accounts. Passwords are read from a prompt or as one line of input.")
-T = TypeVar("T")
 
 
 class Account(BaseModel):
@@ -40,6 +38,7 @@ def add(
     name: str,
     email: Annotated[str, typer.Option()],
     scope: Annotated[str, typer.Option(help="Space-delimited.")] = "read write",
+    as_json: Annotated[bool, typer.Option("--json", help="Show what was added.")] = False,
 ) -> None:
     """Add a user."""
     password = _read_password()
@@ -48,15 +47,16 @@ def add(
     except ValidationError as exc:
         raise _problem("", exc) from None
     user = User(id=uuid.uuid4().hex, username=account.username, email=account.email, scope=account.scope)
-    if not _with_store(lambda store: store.add_user(user, HASHER.hash(account.password), now=wall_clock())):
+    _require_good_password(account.password, user)
+    if not with_store(lambda store: store.add_user(user, HASHER.hash(account.password), now=wall_clock())):
         raise StartupError(f"user {name} exists already")
-    typer.echo(f"user {name} added")
+    typer.echo(json.dumps(user._asdict()) if as_json else f"user {name} added")
 
 
 @cli.command("list")
 def list_(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
     """Show all users."""
-    users = _with_store(lambda store: store.list_users())
+    users = with_store(lambda store: store.list_users())
     if as_json:
         typer.echo(json.dumps([user._asdict() for user in users]))
         return
@@ -83,7 +83,7 @@ def enable(name: str) -> None:
 @cli.command("set-password")
 def set_password(name: str) -> None:
     """Set a password and revoke all of the user's sessions, at once."""
-    name = _possible(name)
+    name = possible_name(name)
     try:
         password = TypeAdapter(NewPassword).validate_python(_read_password())
     except ValidationError as exc:
@@ -91,17 +91,20 @@ def set_password(name: str) -> None:
 
     async def work(store: Store) -> bool:
         found = await store.find_credentials(name)
-        return found is not None and await store.set_password(
+        if found is None:
+            return False
+        _require_good_password(password, found.user)
+        return await store.set_password(
             found.user.id, HASHER.hash(password), replacing=None, keep=None, now=wall_clock()
         )
 
-    _require(_with_store(work), name)
+    require_user(with_store(work), name)
     typer.echo(f"password of {name} set; all sessions revoked")
 
 
 def _set_disabled(name: str, *, disabled: bool) -> None:
-    name = _possible(name)
-    _require(_with_store(lambda store: store.set_disabled(name, disabled=disabled, now=wall_clock())), name)
+    name = possible_name(name)
+    require_user(with_store(lambda store: store.set_disabled(name, disabled=disabled, now=wall_clock())), name)
     typer.echo(f"user {name} {'disabled; all sessions revoked' if disabled else 'enabled'}")
 
 
@@ -110,17 +113,9 @@ def _problem(name: str, exc: ValidationError) -> StartupError:
     return StartupError(f"{name or error['loc'][0]}: {error['msg']}")
 
 
-def _possible(name: str) -> str:
-    """Return a name that an account may have; the database is not asked for any other."""
-    try:
-        return str(TypeAdapter(Name).validate_python(name))
-    except ValidationError:
-        raise StartupError(f"no user {name!a}") from None
-
-
-def _require(found: bool, name: str) -> None:
-    if not found:
-        raise StartupError(f"no user {name}")
+def _require_good_password(password: str, user: User) -> None:
+    if problem := password_rule(load_settings().password_min_length)(password, user):
+        raise StartupError(f"password: {problem}")
 
 
 def _read_password() -> str:
@@ -128,11 +123,3 @@ def _read_password() -> str:
     if sys.stdin.isatty():
         return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
     return sys.stdin.readline().rstrip("\r\n")
-
-
-def _with_store(work: Callable[[Store], Awaitable[T]]) -> T:
-    async def run() -> T:
-        async with open_store(load_settings().database_url.get_secret_value()) as store:
-            return await work(store)
-
-    return asyncio.run(run())

@@ -36,6 +36,12 @@ class UserStore(Protocol):
         False, and nothing done, if the stored hash is no longer *replacing* (None: whatever it is).
         """
 
+    async def strengthen_hash(self, user_id: str, password_hash: str, *, replacing: str) -> bool:
+        """Store another hash of the same password; sessions go on.
+
+        False, and nothing done, if the stored hash is no longer *replacing*: a change of password came first.
+        """
+
 
 class SessionStore(Protocol):
     """Sessions: one row each, however often they rotate."""

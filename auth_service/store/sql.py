@@ -104,6 +104,12 @@ class SqlUsers:
 
         return await self._database.write(change)
 
+    async def strengthen_hash(self, user_id: str, password_hash: str, *, replacing: str) -> bool:
+        """See ``UserStore``."""
+        unchanged = (users.c.id == user_id, users.c.password_hash == replacing)
+        statement = update(users).where(*unchanged).values(password_hash=password_hash)
+        return await self._database.write(lambda connection: connection.execute(statement).rowcount == 1)
+
 
 class SqlSessions:
     """Sessions."""

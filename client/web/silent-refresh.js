@@ -158,7 +158,11 @@ export function createSession(options) {
     unfinishedLogout.write(everywhere ? "everywhere" : "here");
     end("logged_out", { told: true });
     channel.postMessage({ kind: "ended", reason: "logged_out" });
-    await exclusively(() => tellOfLogout(everywhere));
+    const begun = era;
+    await exclusively(async () => {
+      // After a log-in in another tab the cookie is that one's; it has ended the session that was there before.
+      if (begun === era) await tellOfLogout(everywhere);
+    });
   }
 
   /**
@@ -295,8 +299,8 @@ export function createSession(options) {
     }
     const lease = leaseOf(status, answer, askedAt);
     journal.clear(key);
-    if (begun !== era) throw new LoginRequired(ended ?? "logged_out");
-    if (held !== before && isFresh(held)) return; // this tab was frozen; another has gone on meanwhile
+    // A log-out or log-in came between, or this tab was frozen and another has gone on: what is there by now stands.
+    if (begun !== era || (held !== before && isFresh(held))) return;
     install(lease);
     tell(options.onRefresh, { user: lease.user, expiresInMs: lease.expiresAt - performance.now(), by: "this tab" });
     await publish("refreshed", lease);
@@ -452,7 +456,7 @@ export function createSession(options) {
       era += 1;
       end(data.reason);
     } else if (data.kind === "wanted") {
-      if (held?.id === data.id) channel.postMessage({ kind: "refreshed", ...message(held) });
+      if (held && held.id === data.id) channel.postMessage({ kind: "refreshed", ...message(held) });
     } else if (data.kind === "unavailable") {
       stopWaiting(new AuthUnavailable(data.text));
     } else {

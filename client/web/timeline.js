@@ -2,7 +2,7 @@
 
 /**
  * @typedef {object} Part  Times in milliseconds of `performance.now()`; `to` is null while it lasts.
- * @property {"waiting" | "ok" | "refused" | "failed"} kind
+ * @property {"waiting" | "queued" | "ok" | "refused" | "failed"} kind  `waiting` for a token, `queued` for a connection
  * @property {number} from
  * @property {number | null} to
  */
@@ -87,9 +87,10 @@ function overlap(part, from, to, now) {
 }
 
 function bar({ kind, from, to }, y, row, x, now) {
-  const thick = kind === "waiting" ? Math.max(1.5, row * 0.22) : Math.max(3, row * 0.72);
+  const idle = kind === "waiting" || kind === "queued";
+  const thick = idle ? Math.max(1.5, row * 0.22) : Math.max(3, row * 0.72);
   const [left, right] = [x(from), x(to ?? now)];
-  const width = Math.max(kind === "waiting" ? 0 : 2, right - left);
+  const width = Math.max(idle ? 0 : 2, right - left);
   return element("rect", { class: kind, x: left, y: y + (row - thick) / 2, width, height: thick, rx: Math.min(3, thick / 2) });
 }
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from auth_service import keys
 from auth_service.errors import StartupError
 from auth_service.serving import bind, tls_context
 from auth_service.settings import load_settings
@@ -82,3 +83,13 @@ def test_certificates_that_cannot_be_used_are_named(tmp_path: Path) -> None:
 
         with pytest.raises(StartupError, match="AUTH_TLS_CERT, AUTH_TLS_KEY"):
             tls_context(settings)
+
+
+def test_one_secret_in_both_key_files_is_refused(run: Run, tmp_path: Path) -> None:
+    """Whoever verifies access tokens must not be able to make refresh tokens: serve names both files, exit 2."""
+    access, refresh = tmp_path / "access.jwks.json", tmp_path / "refresh.jwks.json"
+    keys.create(access)
+    shared = {**keys.read_key_file(access)[0], "kid": "another"}
+    keys.write_key_file(refresh, [keys.new_jwk("HS256"), shared])
+
+    assert f"{access} and {refresh} hold the same secret" == problem(run("serve"))

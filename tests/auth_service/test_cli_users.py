@@ -8,7 +8,7 @@ import pytest
 from tests.auth_service.command_line import Run, problem
 from tests.auth_service.running import Auth
 
-PASSWORD = "correct horse"
+PASSWORD = "correct horse battery"
 
 
 def add(run: Run, name: str = "zs", *options: str, password: str = PASSWORD) -> None:
@@ -119,6 +119,26 @@ async def test_a_set_password_ends_every_session(run: Run, auth: Auth) -> None:
     assert 0 == finished.status
     assert 400 == (await auth.refresh(token))[0]
     assert (await auth.log_in(password="another password"))["refresh_token"]
+
+
+@pytest.mark.parametrize(
+    ("password", "problem"),
+    [("hunter22 hunter", None), ("hunter22 hunte", "at least 15"), ("12hunter" * 2, None), ("1a2b" * 5, "repetition")],
+)
+def test_passwords_of_the_operator_obey_the_rules(run: Run, password: str, problem: str | None) -> None:
+    """``add`` and ``set-password`` judge a password as the service does."""
+    add(run)
+    for arguments in (("add", "other", "--email", "a@b"), ("set-password", "zs")):
+        finished = run("users", *arguments, stdin=f"{password}\n")
+        assert finished.status == (0 if problem is None else 2)
+        assert problem is None or problem in finished.err
+
+
+def test_what_was_added_is_shown_to_programs(run: Run) -> None:
+    """``--json`` tells the id that ``sub`` will be."""
+    finished = run("users", "add", "zs", "--email", "a@b", "--json", stdin=f"{PASSWORD}\n")
+
+    assert users(run) == [json.loads(finished.out)]
 
 
 @pytest.mark.parametrize("password", ["", "x" * 1025])

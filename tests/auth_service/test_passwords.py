@@ -1,8 +1,7 @@
 import asyncio
 
 import pytest
-from argon2 import PasswordHasher, extract_parameters
-from argon2.low_level import Type
+from argon2 import PasswordHasher, Type, extract_parameters
 
 from auth_service.errors import Busy
 from auth_service.passwords import HASHER, Passwords
@@ -63,10 +62,20 @@ def test_production_parameters_are_those_of_rfc_9106() -> None:
     assert parameters.time_cost >= 3
 
 
-def test_hashes_of_other_parameters_are_due_for_renewal(passwords: Passwords) -> None:
-    """A hash made with yesterday's parameters is recognised."""
-    assert not passwords.needs_rehash(FAST_HASHER.hash("x"))
-    assert passwords.needs_rehash(PasswordHasher(time_cost=2, memory_cost=8, parallelism=1).hash("x"))
+@pytest.mark.parametrize(
+    ("time_cost", "memory_cost", "due"), [(2, 16, False), (1, 16, True), (2, 8, True), (3, 16, False), (2, 32, False)]
+)
+def test_weaker_hashes_are_due_for_renewal(time_cost: int, memory_cost: int, due: bool) -> None:
+    """A hash of yesterday's parameters is recognised; one of tomorrow's is left alone."""
+    passwords = Passwords(PasswordHasher(time_cost=2, memory_cost=16, parallelism=1), cores=1)
+    hashed = PasswordHasher(time_cost=time_cost, memory_cost=memory_cost, parallelism=1).hash("x")
+
+    assert due == passwords.needs_rehash(hashed)
+
+
+def test_another_kind_of_argon2_is_due_for_renewal(passwords: Passwords) -> None:
+    """RFC 9106 asks for argon2id."""
+    assert passwords.needs_rehash(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1, type=Type.I).hash("x"))
 
 
 async def test_the_queue_is_bounded_and_counts_those_who_hung_up() -> None:

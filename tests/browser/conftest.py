@@ -16,7 +16,7 @@ from tests.browser.gate import Gate, gate_before
 from tests.browser.tabs import DEADLINE_MS, Tab
 from tests.system.processes import PASSWORD, Deployment, deployment_in, prepare, succeed
 
-ACCESS_TTL_S = 2
+ACCESS_TTL_S = 4
 _FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -56,7 +56,7 @@ async def browser(chromium: str) -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def world(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    """Both services, with access tokens of 2 s, two users, the page, and the same page where it may not be."""
+    """Both services, with access tokens of 4 s, two users, the page, and the same page where it may not be."""
     del chromium  # without a browser nothing needs to start
     deployment = deployment_in(tmp_path_factory.mktemp("deployment"))
     await prepare(deployment)

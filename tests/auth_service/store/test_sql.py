@@ -101,6 +101,16 @@ async def test_a_password_changed_meanwhile_is_not_overwritten(store: Store, ses
     assert not await store.set_password("nobody", "new", replacing=None, keep=None, now=LATER)
 
 
+async def test_a_strengthened_hash_revokes_nothing(store: Store, session: Session) -> None:
+    """Another hash of the same password leaves sessions alone; it never replaces a hash that was changed meanwhile."""
+    assert await store.strengthen_hash("u-1", "stronger", replacing=HASH)
+    assert not await store.strengthen_hash("u-1", "again", replacing=HASH)
+    assert [None] == await revoked(store, session)
+    found = await store.find_credentials("zs")
+    assert found is not None
+    assert "stronger" == found.password_hash
+
+
 async def test_a_session_is_found_as_it_was_stored(store: Store, new_session: Session) -> None:
     """Every field comes back."""
     stored = await add_session(store, new_session, client=Client("Firefox", "192.0.2.1"))

@@ -152,6 +152,7 @@ class GatedHasher(PasswordHasher):
 async def test_a_full_hashing_queue_answers_busy(settings: Settings, user: User) -> None:
     """With one hash per core running and sixteen waiting, a log-in gets 503 busy and Retry-After; the rest succeed."""
     hasher, room = GatedHasher(), 17
+    settings = settings.model_copy(update={"login_failures": 100})  # or the eleventh would wait for the first ten
     async with open_store(settings.database_url.get_secret_value()) as store:
         await store.add_user(user, FAST_HASHER.hash(PASSWORD), now=START_MS)
     passwords = Passwords(hasher, cores=1)

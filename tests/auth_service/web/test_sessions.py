@@ -113,6 +113,31 @@ async def test_a_stolen_access_token_guesses_no_password(start_auth: StartAuth) 
     assert (await auth.log_in())["access_token"]
 
 
+@pytest.mark.parametrize(
+    ("new", "problem"),
+    [("x" * 7 + "yz12345", "at least 15"), ("abcabcabcabcabcabc", "repetition"), ("zs@example.org 1234", "name")],
+)
+async def test_a_new_password_obeys_the_rules(auth: Auth, new: str, problem: str) -> None:
+    """What is too short, a repetition or little more than the user's name is 400, which says so; nothing changes."""
+    tokens = await auth.log_in()
+    body = {"current_password": PASSWORD, "new_password": new}
+    response = await auth.post("/password", body, headers=bearer(tokens))
+    answer = await response.json()
+
+    assert (400, "invalid_request") == (response.status, answer["error"])
+    assert problem in answer["error_description"]
+    assert (await auth.log_in())["access_token"]
+
+
+async def test_the_least_length_is_the_operators(start_auth: StartAuth) -> None:
+    """AUTH_PASSWORD_MIN_LENGTH says from where on; common passwords are refused at any length."""
+    auth = await start_auth(password_min_length=8)
+    tokens = await auth.log_in()
+
+    assert 400 == await change_password(auth, tokens, PASSWORD, "sunshine")
+    assert 204 == await change_password(auth, tokens, PASSWORD, "kq7vxw2m")
+
+
 @pytest.mark.parametrize("new", ["", "x" * 7, "x" * 1025, 7, None])
 async def test_a_new_password_that_cannot_be_is_an_invalid_request(auth: Auth, new: object) -> None:
     """A bad new password is 400, before the current one is looked at."""

@@ -1,0 +1,94 @@
+"""``sessions list | revoke``: what users have open, and how an operator ends it. May run while the service runs."""
+
+import json
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
+
+from auth_service.cli.store import possible_name, require_user, with_store
+from auth_service.errors import StartupError
+from auth_service.models import RevocationReason, Session
+from auth_service.rotation import Policy
+from auth_service.sessions import wall_clock
+from auth_service.settings import load_settings
+from auth_service.store import Store
+
+cli = typer.Typer(no_args_is_help=True, help="Live sessions. What is revoked reaches every verifier within a second.")
+ID_WIDTH = 22  # characters: whole, because `revoke` asks for it
+AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+
+
+@cli.command("list")
+def list_(name: str, as_json: AsJson = False) -> None:
+    """Show the live sessions of a user, the latest seen first."""
+    name = possible_name(name)
+    policy = Policy(refresh_ttl=load_settings().refresh_ttl_s * 1000, grace=0)
+
+    async def work(store: Store) -> list[Session] | None:
+        found = await store.find_credentials(name)
+        if found is None:
+            return None
+        return await store.list_sessions(found.user.id, now=wall_clock(), policy=policy)
+
+    sessions = with_store(work)
+    require_user(sessions is not None, name)
+    rows = [_shown(session) for session in sessions or ()]
+    if as_json:
+        typer.echo(json.dumps(rows))
+        return
+    table = Table(Column("id", min_width=ID_WIDTH, no_wrap=True), "began", "last seen", "address", "user agent")
+    for row in rows:
+        times = (str(datetime.fromtimestamp(row[key], UTC))[:19] for key in ("created_at", "last_seen_at"))
+        # Text, because a user agent in brackets is no markup.
+        table.add_row(row["id"], *times, Text(row["ip"]), Text(row["user_agent"]))
+    Console().print(table)
+
+
+@cli.command("revoke")
+def revoke(
+    session_id: Annotated[str | None, typer.Argument(metavar="[ID]")] = None,
+    user: Annotated[str | None, typer.Option(metavar="NAME", help="All sessions of that user.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """End one session, or all of a user."""
+    if (session_id is None) == (user is None):
+        raise StartupError("give the id of a session or --user, not both")
+    count = _revoke_user(user) if user is not None else _revoke_one(str(session_id))
+    typer.echo(json.dumps({"revoked": count}) if as_json else f"{count} revoked")
+
+
+def _revoke_one(session_id: str) -> int:
+    printable = session_id.isascii() and session_id.isprintable()
+    reason = RevocationReason.OPERATOR
+    if not printable or not with_store(lambda store: store.revoke(session_id, reason, now=wall_clock())):
+        raise StartupError(f"no live session {session_id!a}")
+    return 1
+
+
+def _revoke_user(name: str) -> int:
+    name = possible_name(name)
+
+    async def work(store: Store) -> int | None:
+        found = await store.find_credentials(name)
+        if found is None:
+            return None
+        return await store.revoke_user(found.user.id, RevocationReason.OPERATOR, now=wall_clock())
+
+    count = with_store(work)
+    require_user(count is not None, name)
+    return count or 0
+
+
+def _shown(session: Session) -> dict[str, Any]:
+    return {
+        "id": session.id,
+        "created_at": session.created_at // 1000,
+        "last_seen_at": session.rotated_at // 1000,
+        "expires_at": session.expires_at // 1000,
+        "ip": session.client.ip,
+        "user_agent": session.client.user_agent,
+    }

@@ -1,0 +1,71 @@
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auth_service.password_rules import common_passwords, problem_of
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "correct horse battery staple",
+        "aaaa bbbb cccc dddd",
+        "            a real sentence",
+        "пароль, который никто не угадает",
+        "夜空に星が輝いている静かな夜でした",
+        "🔑🔒🗝️🔐🔓🧷🪪🚪🏠🏡🏢🏣🏤🏥🏦",
+        "zs" + "kjhgwqnbvvexty1",
+    ],
+)
+def test_length_is_all_that_a_password_needs(password: str) -> None:
+    """No composition rules: any script, blanks, no digits."""
+    assert problem_of(password, min_length=15, names=["zs", "zs@example.org"]) is None
+
+
+@pytest.mark.parametrize(("length", "problem"), [(14, "must have at least 15 characters"), (15, None)])
+def test_characters_are_counted_not_bytes(length: int, problem: str | None) -> None:
+    """One character more makes the difference, whatever its bytes."""
+    text = "".join(chr(0x4E00 + number) for number in range(length))
+
+    assert problem == problem_of(text, min_length=15)
+
+
+@pytest.mark.parametrize(
+    "password", ["password", "Password1", "12345678", "QWERTYUIOP", "iloveyou", "passwordpassword"]
+)
+def test_common_passwords_are_refused(password: str) -> None:
+    """However they are capitalised, and if they stand twice."""
+    assert "is one of the commonest passwords" == problem_of(password, min_length=8)
+
+
+@pytest.mark.parametrize(
+    "password",
+    ["a" * 15, "ab" * 10, "abcd" * 4, "012345678901234", "987654321098765", "abcdefghijklmnop", "qwertyuiopasdfgh"],
+)
+def test_repetitions_and_sequences_are_refused(password: str) -> None:
+    """NIST names them beside the commonest passwords."""
+    assert problem_of(password, min_length=15) in {
+        "is a repetition or a sequence",
+        "is one of the commonest passwords",
+    }
+
+
+@pytest.mark.parametrize("password", ["alice.wonderland", "Alice.Wonderland1", "alice.wonderland2026!"])
+def test_little_more_than_the_users_name_is_refused(password: str) -> None:
+    """What an attacker of this user would try first."""
+    assert "is little more than a name" == problem_of(password, min_length=15, names=["alice.wonderland"])
+
+
+def test_thousands_of_passwords_that_may_be_chosen_by_length_are_known() -> None:
+    """NIST asks for a list: of those with eight characters or more, it holds thousands."""
+    assert 10_000 < sum(len(password) >= 8 for password in common_passwords())
+
+
+@given(st.text(string.printable, min_size=0, max_size=1024))
+def test_any_text_is_judged(password: str) -> None:
+    """A problem is a phrase that never repeats the password."""
+    problem = problem_of(password, min_length=8)
+
+    assert problem is None or len(password) < 8 or password not in problem
