@@ -29,7 +29,6 @@ def scaled(request: pytest.FixtureRequest) -> Iterator[Stack]:
         "SCALE_NETWORK": network,
         "AUTH_ACCESS_TTL_S": "2",
         "RESOURCE_LEEWAY_S": "0",
-        "AUTH_LIMITS_URL": "memory://",
     }
     failed = request.session.testsfailed
     with Stack.running(override="docker-compose.scale.yml", services=SERVICES, **settings) as stack:
