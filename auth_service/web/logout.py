@@ -13,13 +13,13 @@ from auth_service.web.refresh_cookie import forget_cookie, token_in_cookie
 class Logout(BaseModel):
     """The body; ``token`` is RFC 7009's name. Without one, the cookie is asked."""
 
-    token: str | None = None
-    refresh_token: str | None = None
+    token: str = ""
+    refresh_token: str = ""
     everywhere: bool = False
 
     @model_validator(mode="after")
     def _one_token(self) -> Self:
-        if self.token is not None and self.refresh_token is not None:
+        if {"token", "refresh_token"} <= self.model_fields_set:
             raise ValueError("give token or refresh_token, not both")
         return self
 
@@ -27,10 +27,10 @@ class Logout(BaseModel):
 async def logout(request: web.Request) -> web.Response:
     """Revoke before answering; 200 whatever the token was (RFC 7009 §2.2)."""
     body = await read_optional_body(request, Logout)
-    in_body = body.token if body.token is not None else body.refresh_token
-    token = in_body if in_body is not None else token_in_cookie(request)
+    in_cookie = body.model_fields_set.isdisjoint({"token", "refresh_token"})
+    token = token_in_cookie(request) if in_cookie else body.token or body.refresh_token
     await request.app[SESSIONS].log_out(token, everywhere=body.everywhere)
     response = web.json_response({}, headers={"Cache-Control": "no-store"})
-    if in_body is None:
+    if in_cookie:
         forget_cookie(response)
     return response

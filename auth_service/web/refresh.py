@@ -19,7 +19,7 @@ _HEADER = "Idempotency-Key"
 class Refresh(BaseModel):
     """The body; without a token in it, the cookie is asked."""
 
-    refresh_token: str | None = None
+    refresh_token: str = ""
     grant_type: str = "refresh_token"
 
 
@@ -28,7 +28,7 @@ async def refresh(request: web.Request) -> web.Response:
     body = await read_optional_body(request, Refresh)
     if body.grant_type != "refresh_token":
         raise UnsupportedGrantType(body.grant_type)
-    if body.refresh_token is not None:
+    if "refresh_token" in body.model_fields_set:
         return token_response(await _rotate(request, body.refresh_token))
     token = token_in_cookie(request)
     try:
