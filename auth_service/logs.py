@@ -23,7 +23,6 @@ def configure_logs(level: str) -> None:
         processors=[*shared, _TRACES, structlog.processors.JSONRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(without_header_bytes)

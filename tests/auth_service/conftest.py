@@ -1,11 +1,13 @@
+import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from aiohttp.test_utils import TestClient
 
 from auth_service import keys
@@ -83,3 +85,13 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
     monkeypatch.setenv("AUTH_ACCESS_KEYS", str(tmp_path / "access.jwks.json"))
     monkeypatch.setenv("AUTH_REFRESH_KEYS", str(tmp_path / "refresh.jwks.json"))
     return runner(monkeypatch, capsys)
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_were() -> Iterator[None]:
+    """Commands set logging up for their process, on a standard error that ends with the test."""
+    handlers, level = logging.root.handlers[:], logging.root.level
+    yield
+    structlog.reset_defaults()
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
