@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PACKAGES := auth_service resource_service client
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test chaos test-compose lint audit format lock clean
+.PHONY: help setup demo up test chaos test-compose bench bench-check lint audit format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,7 +27,7 @@ setup: $(VENV)/.dev ## make .venv with everything that development needs
 demo: $(VENV)/.main ## log in, expire, refresh once per burst, catch a thief (about 15 s)
 	$(BIN)/python -m client demo
 
-up: $(VENV)/.main ## run both services for play, until Ctrl-C
+up: $(VENV)/.main ## run both services and the web page for play, until Ctrl-C
 	$(BIN)/python -m client up
 
 test: setup ## the whole suite
@@ -38,6 +38,14 @@ chaos: setup ## the same promise for longer: kill services and databases under c
 
 test-compose: setup ## the Compose stack, for real: needs a Docker engine
 	$(BIN)/python -m pytest tests/compose --compose $(PYTEST_ARGS)
+
+bench: setup ## measure beside other servers and clients, each installed for it (about 5 minutes)
+	$(BIN)/python -m benchmarks.installation
+	$(BIN)/python -m benchmarks.side_by_side $(BENCH_ARGS)
+
+bench-check: setup ## fail below the goals of docs/performance.md, by ratio
+	$(BIN)/python -m benchmarks.installation
+	$(BIN)/python -m benchmarks.goals $(BENCH_ARGS)
 
 lint: setup ## ruff, mypy --strict, import-linter, bandit
 	$(BIN)/ruff check .
@@ -60,5 +68,5 @@ lock: ## write requirements/*.txt anew from pyproject.toml (needs uv)
 	  --custom-compile-command 'make lock' pyproject.toml --group dev -c requirements/main.txt -o requirements/dev.txt
 
 clean: ## remove what the targets above made
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .schemathesis build dist *.egg-info
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .schemathesis benchmarks/.peers benchmarks/peers/node/node_modules build dist *.egg-info
 	find $(PACKAGES) tests -name __pycache__ -type d -exec rm -rf {} +

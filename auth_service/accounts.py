@@ -42,7 +42,8 @@ class Accounts:
             InvalidToken: the token is refused, or its session has ended.
             Unavailable: the database does not answer.
         """
-        session = await self._store.find_session(self._access.current.read(access_token, self._clock()).sid)
+        claims = self._access.read(lambda keys: keys.read(access_token, self._clock()), InvalidToken)
+        session = await self._store.find_session(claims.sid)
         if session is None or session.revoked_at is not None or session.user.disabled_at is not None:
             raise InvalidToken("the session has ended")
         if is_expired(session, self._clock(), self._policy):

@@ -4,6 +4,7 @@
 
     AuthError
     ├── InvalidRequest            400 invalid_request
+    │   └── NoToken                   the same, with the reason no_token
     ├── UnsupportedGrantType      400 unsupported_grant_type
     ├── InvalidGrant              400 invalid_grant, with a reason
     ├── InvalidCredentials        401 invalid_credentials
@@ -39,6 +40,15 @@ class InvalidRequest(AuthError):
         self.description = description
 
 
+class NoToken(InvalidRequest):
+    """A page that may hold a cookie sent none, nor a body: it has no session."""
+
+    reason = "no_token"
+
+    def __init__(self) -> None:
+        super().__init__("There is no refresh token, neither in the body nor in a cookie.")
+
+
 class UnsupportedGrantType(AuthError):
     """``grant_type`` is not one that this endpoint serves (RFC 6749 §5.2)."""
 
@@ -57,7 +67,7 @@ class Reason(StrEnum):
 
 
 class InvalidGrant(AuthError):
-    """The refresh token is refused, for good (RFC 6749 §5.2)."""
+    """The refresh token is refused, for good (RFC 6749 §5.2). ``forgets_cookie``: it came in one, now worthless."""
 
     code = "invalid_grant"
 
@@ -68,6 +78,8 @@ class InvalidGrant(AuthError):
         Reason.REVOKED: "The session of this refresh token was revoked.",
         Reason.REUSED: "This refresh token was spent before; its session is now revoked.",
     }
+
+    forgets_cookie = False
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason.value)

@@ -9,13 +9,13 @@ Source: group commit, DeWitt et al., "Implementation Techniques for Main Memory 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from itertools import repeat
 from typing import Generic, TypeVar
 
 from auth_service.errors import AuthError, Unavailable
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+_Waiting = tuple[Item, asyncio.Future[Result]]
 
 
 class GroupCommit(Generic[Item, Result]):
@@ -43,7 +43,7 @@ class GroupCommit(Generic[Item, Result]):
         """
         self._apply, self._on_batch = apply, on_batch
         self._max_batch, self._max_waiting = max_batch, max_waiting
-        self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self._waiting: deque[_Waiting[Item, Result]] = deque()
         self._worker: asyncio.Task[None] | None = None
 
     async def submit(self, item: Item) -> Result:
@@ -66,36 +66,36 @@ class GroupCommit(Generic[Item, Result]):
             await asyncio.wait([self._worker])
 
     async def _work(self) -> None:
+        batch: list[_Waiting[Item, Result]] = []
         try:
             while self._waiting:
                 size = min(len(self._waiting), self._max_batch)
-                await self._commit([self._waiting.popleft() for _ in range(size)])
+                batch = [self._waiting.popleft() for _ in range(size)]
+                await self._commit(batch)
+        except asyncio.CancelledError as exc:
+            # The event loop is being closed: nobody shall wait for ever.
+            _fail([*batch, *self._waiting], exc)
+            self._waiting.clear()
+            raise
         finally:
             self._worker = None
 
-    async def _commit(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
-        results: Sequence[Result] = ()
-        failure: BaseException | None = None
+    async def _commit(self, batch: list[_Waiting[Item, Result]]) -> None:
         try:
-            results = await self._apply([item for item, _ in batch])
-            self._on_batch(len(batch))
+            answered = list(zip(batch, await self._apply([item for item, _ in batch]), strict=True))
         except Exception as exc:
-            failure = exc
-        except asyncio.CancelledError as exc:
             _fail(batch, exc)
-            raise
-        if failure is not None or len(results) != len(batch):
-            _fail(batch, failure)
             return
-        for (_, future), result in zip(batch, results, strict=True):
+        self._on_batch(len(batch))
+        for (_, future), result in answered:
             if not future.done():
                 future.set_result(result)
 
 
-def _fail(batch: list[tuple[Item, asyncio.Future[Result]]], cause: BaseException | None) -> None:
-    for (_, future), reason in zip(batch, repeat(cause), strict=False):
+def _fail(batch: list[_Waiting[Item, Result]], cause: BaseException) -> None:
+    for _, future in batch:
         if not future.done():
             # One exception for each caller: a shared one would gather all their tracebacks.
-            error = type(reason)(*reason.args) if isinstance(reason, AuthError) else Unavailable(repr(reason))
-            error.__cause__ = reason
+            error = type(cause)(*cause.args) if isinstance(cause, AuthError) else Unavailable(repr(cause))
+            error.__cause__ = cause
             future.set_exception(error)

@@ -35,7 +35,7 @@ class Introspection:
             Unavailable: the database does not answer.
         """
         try:
-            claims = self._access.current.read_all(token, self._clock())
+            claims = self._access.read(lambda keys: keys.read_all(token, self._clock()), InvalidToken)
         except InvalidToken:
             return await self._introspect_refresh(token)
         if await self._live(str(claims["sid"])) is None:
@@ -44,7 +44,7 @@ class Introspection:
 
     async def _introspect_refresh(self, token: str) -> dict[str, Any]:
         try:
-            session_id, generation = self._refresh.current.decode(token)
+            session_id, generation = self._refresh.read(lambda keys: keys.decode(token), InvalidGrant)
         except InvalidGrant:
             return INACTIVE
         session = await self._live(session_id)

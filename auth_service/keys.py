@@ -10,7 +10,6 @@ import os
 import secrets
 import stat
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +25,7 @@ from auth_service.errors import StartupError
 
 Jwk = dict[str, Any]
 T = TypeVar("T")
+R = TypeVar("R")
 
 ALGORITHMS = ("HS256", "EdDSA", "ES256", "RS256")
 MIN_SECRET_BYTES = 32  # RFC 7518 §3.2: a key of at least the size of the hash output
@@ -41,7 +41,7 @@ def new_jwk(algorithm: str) -> Jwk:
 
     The ``kid`` is random: a thumbprint (RFC 7638) of a symmetric key would be a hash of the secret.
     """
-    kid = secrets.token_urlsafe(8)
+    kid = secrets.token_hex(8)  # goes on command lines: never begins with a dash
     return {**_key_members(algorithm), "alg": algorithm, "use": "sig", "kid": kid}
 
 
@@ -203,16 +203,14 @@ class WatchedKeys(Generic[T]):
     operator must not stop the service.
     """
 
-    def __init__(self, path: Path, build: Callable[[list[Jwk]], T], *, clock: Callable[[], float] = time.monotonic):
+    def __init__(self, path: Path, build: Callable[[list[Jwk]], T]) -> None:
         """Read the file. Raises: StartupError, as ``read_key_file``."""
-        self._path, self._build, self._clock = path, build, clock
+        self._path, self._build = path, build
         self._seen = _signature(path)
-        self._looked_at = clock()
         self.current = build(read_key_file(path))
 
     def look(self) -> bool:
-        """Read the file again if it changed. Return whether there are new keys."""
-        self._looked_at = self._clock()
+        """Read the file again if it changed, and only then. Return whether there are new keys."""
         signature = _signature(self._path)
         if signature == self._seen:
             return False
@@ -225,9 +223,17 @@ class WatchedKeys(Generic[T]):
         log.info("keys.reloaded", file=str(self._path))
         return True
 
-    def look_for_unknown(self) -> bool:
-        """Look for a key that is not known yet, at most once a second whatever is presented."""
-        return self._clock() - self._looked_at >= _LOOK_INTERVAL_S and self.look()
+    def read(self, how: Callable[[T], R], refusal: type[Exception]) -> R:
+        """Return ``how(current)``; where that raises *refusal*, once more with new keys if there are any.
+
+        Another process may sign with a key since a moment ago. Looking is one ``stat``, whatever is presented.
+        """
+        try:
+            return how(self.current)
+        except refusal:
+            if not self.look():
+                raise
+        return how(self.current)
 
     async def watch(self) -> None:
         """Look once a second, for ever."""

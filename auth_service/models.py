@@ -3,8 +3,8 @@
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 SESSION_ID_BYTES = 16
 
@@ -24,8 +24,7 @@ def decode_session_id(session_id: str) -> bytes:
     return urlsafe_b64decode(session_id + "==")
 
 
-@dataclass(frozen=True, slots=True)
-class User:
+class User(NamedTuple):
     """An account as its claims need it. ``id`` is the claim ``sub``; ``scope`` is space-delimited (RFC 6749 §3.3)."""
 
     id: str
@@ -35,16 +34,14 @@ class User:
     disabled_at: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(NamedTuple):
     """A user with the argon2id hash of the password, in PHC string format."""
 
     user: User
     password_hash: str
 
 
-@dataclass(frozen=True, slots=True)
-class Client:
+class Client(NamedTuple):
     """What the user is shown of the other side in a list of sessions."""
 
     user_agent: str
@@ -61,8 +58,7 @@ class RevocationReason(StrEnum):
     OPERATOR = "operator"
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(NamedTuple):
     """One log-in: one row, however often it rotates.
 
     ``generation`` is that of the only refresh token that may rotate next; ``idempotency_digest`` is the SHA-256, in
@@ -81,8 +77,12 @@ class Session:
     client: Client = Client("", "")
 
 
-@dataclass(frozen=True, slots=True)
-class Presented:
+def always() -> bool:
+    """Return True."""
+    return True
+
+
+class Presented(NamedTuple):
     """A refresh token whose MAC was good, with the digest of the request's Idempotency-Key, if it carried one.
 
     ``is_awaited`` says whether whoever asked is still there to be answered.
@@ -91,11 +91,10 @@ class Presented:
     session_id: str
     generation: int
     idempotency_digest: str | None = None
-    is_awaited: Callable[[], bool] = field(default=lambda: True, compare=False, repr=False)
+    is_awaited: Callable[[], bool] = always
 
 
-@dataclass(frozen=True, slots=True)
-class Revocation:
+class Revocation(NamedTuple):
     """One entry of the revocation feed."""
 
     session_id: str

@@ -23,6 +23,7 @@ Source: RFC 9700 §4.14.2 (refresh token rotation); FAPI 2.0 Security Profile, c
 import hmac
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from auth_service.models import Presented, Session
 
@@ -56,8 +57,7 @@ class Policy:
     grace: int
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What presenting a token came to.
 
     ``generation`` is that of the token to answer with, and means nothing unless the kind is in ``GRANTED``.

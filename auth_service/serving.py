@@ -5,6 +5,7 @@ is in flight, commit, exit 0.
 """
 
 import asyncio
+import gc
 import signal
 import socket
 import ssl
@@ -78,6 +79,9 @@ async def serve(app: web.Application, settings: Settings, listener: socket.socke
     runner = make_runner(app, settings)
     try:
         await runner.setup()
+        # What was made until now lives as long as the process: the collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()
         await web.SockSite(runner, listener, ssl_context=context, backlog=_BACKLOG).start()
         stopped = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -6,15 +6,25 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from auth_service.access_tokens import AccessTokens
 from auth_service.errors import Busy, InvalidCredentials, InvalidGrant, InvalidToken, Reason, Unavailable
 from auth_service.events import Events
 from auth_service.group_commit import GroupCommit
 from auth_service.keys import WatchedKeys
-from auth_service.models import Client, Credentials, Presented, RevocationReason, Session, User, new_session_id
+from auth_service.models import (
+    Client,
+    Credentials,
+    Presented,
+    RevocationReason,
+    Session,
+    User,
+    always,
+    new_session_id,
+)
 from auth_service.passwords import Passwords
-from auth_service.refresh_tokens import PREFIX, RefreshTokens
+from auth_service.refresh_tokens import RefreshTokens
 from auth_service.rotation import GRANTED, Kind, Outcome, Policy
 from auth_service.store import Store
 from auth_service.throttle import Throttle
@@ -36,8 +46,7 @@ def wall_clock() -> int:
     return time.time_ns() // 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Granted:
+class Granted(NamedTuple):
     """The tokens of one answer, and whose they are. Times in seconds."""
 
     user: User
@@ -126,7 +135,7 @@ class Sessions:
         return session if await self._store.create_session(session, verified_hash=verified_hash) else None
 
     async def refresh(
-        self, refresh_token: str, idempotency_key: str | None, *, is_awaited: Callable[[], bool] = lambda: True
+        self, refresh_token: str, idempotency_key: str | None, *, is_awaited: Callable[[], bool] = always
     ) -> Granted:
         """Rotate: spend *refresh_token* and return its successor, by the rule of ``rotation.py``.
 
@@ -155,13 +164,7 @@ class Sessions:
         return await self._store.rotate(batch, now=self._clock(), policy=self._lifetimes.policy)
 
     def _decode(self, refresh_token: str) -> tuple[str, int]:
-        try:
-            return self._refresh.current.decode(refresh_token)
-        except InvalidGrant:
-            # Another replica may sign with a key that was put in a moment ago.
-            if refresh_token.startswith(PREFIX) and self._refresh.look_for_unknown():
-                return self._refresh.current.decode(refresh_token)
-            raise
+        return self._refresh.read(lambda keys: keys.decode(refresh_token), InvalidGrant)
 
     def _grant(self, session: Session, generation: int) -> Granted:
         now = self._clock()
@@ -200,7 +203,7 @@ class Sessions:
         except InvalidGrant:
             pass
         try:
-            return self._access.current.read(token, self._clock()).sid
+            return self._access.read(lambda keys: keys.read(token, self._clock()), InvalidToken).sid
         except InvalidToken:
             return None
 

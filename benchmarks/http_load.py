@@ -119,11 +119,14 @@ class _Connection(asyncio.Protocol):
 
     def send(self, last: Answer | None) -> None:
         """Send the next request, unless the run is over."""
-        if self._run.left <= 0 or self._transport is None:
+        if self._transport is None:
+            self._finish()
+            return
+        request = self._next_request(last)  # the last answer, too, is read: a chain goes on from it another time
+        if self._run.left <= 0:
             self._finish()
             return
         self._run.left -= 1
-        request = self._next_request(last)
         self._sent_at = time.perf_counter()
         self._transport.write(request)
 
@@ -160,6 +163,8 @@ def _read(data: bytes) -> Answer | None:
         return None
     head = data[:end]
     at = head.find(b"Content-Length: ")
+    if at < 0:
+        at = head.find(b"content-length: ")
     if at < 0:
         raise ValueError("an answer without Content-Length")
     stop = head.find(b"\r\n", at)

@@ -1,12 +1,13 @@
-"""What a durable rotation costs: ``POST /refresh`` on SQLite ÷ a bare aiohttp JSON echo of as large a body.
+"""What a durable rotation costs: ``POST /refresh`` on SQLite, one worker ÷ a bare aiohttp JSON echo.
 
     python -m benchmarks.refresh_ratio [--rounds 7] [--seconds 2] [--connections 64]
     python -m benchmarks.refresh_ratio --sessions 10000 10000000
 
-Refreshes are chained: each presents the token of the last answer, with a fresh Idempotency-Key. The servers share one
-core, and are asked in turn; the load comes from another core. With ``--sessions A B`` the table is filled to those
-sizes and the two rates are compared instead. Goals: at least 0.6 of the echo; with 10 million sessions at least 0.9 of
-the rate with 10 thousand.
+Refreshes are chained: each presents the token of the last answer, with a fresh Idempotency-Key. The servers are asked
+in turn, the first of each round changing; the load comes from one core. The echo runs twice: on asyncio's event loop,
+as aiohttp starts by itself, and on uvloop, as the services do; the goal counts against the harder one. With
+``--sessions A B`` the table is filled to those sizes and the two rates are compared instead. Goals: at least 0.6 of the
+echo; with 10 million sessions at least 0.9 of the rate with 10 thousand.
 """
 
 import argparse
@@ -99,9 +100,7 @@ def auth_service(folder: Path, connections: int, sessions: int) -> Iterator[tupl
     fill(database, sessions)
     settings = {name: str(path) for name, path in files.items()}
     command = ("-m", "auth_service", "serve")
-    with server(
-        *command, core=cores()[0], AUTH_PORT="0", AUTH_DATABASE_URL=f"sqlite:///{database}", **settings
-    ) as port:
+    with server(*command, core=None, AUTH_PORT="0", AUTH_DATABASE_URL=f"sqlite:///{database}", **settings) as port:
         yield port, first
 
 
@@ -125,15 +124,19 @@ async def measure(
     return rates
 
 
-def report(rates: dict[str, list[float]], numerator: str, denominator: str, goal: float) -> bool:
-    """Print medians with their spread; say whether the goal is reached."""
+def show(rates: dict[str, list[float]]) -> None:
+    """Print medians with their spread."""
     for name, values in rates.items():
         low, middle, high = min(values), statistics.median(values), max(values)
         print(f"{name:>16} median {middle:8.0f}/s  min {low:8.0f}  max {high:8.0f}")
+
+
+def ratio(rates: dict[str, list[float]], numerator: str, denominator: str, goal: float) -> float:
+    """Print the ratio of each round's rates: median, minimum and maximum. Return the median."""
     pairs = [a / b for a, b in zip(rates[numerator], rates[denominator], strict=True)]
-    ratio = statistics.median(pairs)
-    print(f"{numerator} ÷ {denominator}: median {ratio:.3f}  min {min(pairs):.3f}  max {max(pairs):.3f}; goal {goal}")
-    return ratio >= goal
+    middle = statistics.median(pairs)
+    print(f"{numerator} ÷ {denominator}: median {middle:.3f}  min {min(pairs):.3f}  max {max(pairs):.3f}; goal {goal}")
+    return middle
 
 
 class Chains:
@@ -176,12 +179,18 @@ def main() -> None:
             ports[name], tokens = stack.enter_context(service)
             makers[name] = Chains(tokens)
         if not options.sessions:
-            ports["echo"] = stack.enter_context(server("-m", "benchmarks.json_echo", core=cores()[0]))
-            makers["echo"] = echoed
+            for loop in ("uvloop", "asyncio"):
+                name = f"echo on {loop}"
+                ports[name] = stack.enter_context(server("-m", "benchmarks.json_echo", loop, core=None))
+                makers[name] = echoed
         rates = uvloop.run(measure(ports, makers, options))
-    first, second = ports
-    reached = report(rates, second, first, SIZE_GOAL) if options.sessions else report(rates, first, second, ECHO_GOAL)
-    sys.exit(not reached)
+    show(rates)
+    first, second, *others = ports
+    if options.sessions:
+        sys.exit(ratio(rates, second, first, SIZE_GOAL) < SIZE_GOAL)
+    for other in others:
+        ratio(rates, first, other, ECHO_GOAL)
+    sys.exit(ratio(rates, first, second, ECHO_GOAL) < ECHO_GOAL)
 
 
 if __name__ == "__main__":

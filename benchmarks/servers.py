@@ -2,34 +2,49 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+# Taken before a benchmark pins itself.
+_ALL = os.sched_getaffinity(0)
 REPOSITORY = Path(__file__).parents[1]
+STOP_S = 10.0
 
 
 def cores() -> tuple[int, int]:
     """Return the core for servers and the core for the load."""
-    available = sorted(os.sched_getaffinity(0))
+    available = sorted(_ALL)
     return available[0], available[-1]
 
 
 @contextlib.contextmanager
-def server(*command: str, core: int, **settings: str) -> Iterator[int]:
-    """Start ``python *command*`` pinned to *core*; give the port of the line that it prints when ready."""
-    process = subprocess.Popen(
-        [sys.executable, *command],
-        cwd=REPOSITORY,
+def process(command: Sequence[str], *, core: int | None, cwd: Path = REPOSITORY, **settings: str) -> Iterator[str]:
+    """Run *command*, pinned to *core* if one is given; give the first line it prints, empty if it ends without one."""
+    child = subprocess.Popen(
+        command,
+        cwd=cwd,
         env=os.environ | settings,
         stdout=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+        preexec_fn=lambda: os.sched_setaffinity(0, _ALL if core is None else {core}),
     )
     try:
-        assert process.stdout is not None
-        yield int(process.stdout.readline().rpartition(":")[2])
+        assert child.stdout is not None
+        yield child.stdout.readline()
     finally:
-        process.terminate()
-        process.wait()
+        child.send_signal(signal.SIGTERM)
+        try:
+            child.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+@contextlib.contextmanager
+def server(*command: str, core: int | None, **settings: str) -> Iterator[int]:
+    """Start ``python *command*``, pinned to *core* if given; give the port of the line that it prints when ready."""
+    with process([sys.executable, *command], core=core, **settings) as line:
+        yield int(line.rpartition(":")[2])

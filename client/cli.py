@@ -17,6 +17,9 @@ from client.account import DEFAULT_AUTH_URL, Account, not_stored
 from client.errors import AuthRejected, AuthUnavailable
 from client.exits import Exit, run, sentence
 from client.fetch import Fetch
+from client.loadtest.cli import loadtest
+from client.page import DEFAULT_API_URL, DEFAULT_PORT, serve_page
+from client.page import DEFAULT_AUTH_URL as DEFAULT_PAGE_AUTH_URL
 from client.play import AUTH_PORT, RESOURCE_PORT, play
 from client.report import Report
 
@@ -170,9 +173,33 @@ def up(
     resource_port: Annotated[
         int, typer.Option("--resource-port", min=0, max=65535, help="0: any free one.")
     ] = RESOURCE_PORT,
+    page_port: Annotated[int, typer.Option("--page-port", min=0, max=65535, help="0: any free one.")] = DEFAULT_PORT,
 ) -> None:
-    """Run both services for play, with a user, until Ctrl-C."""
-    run(play(Console(), auth_port=auth_port, resource_port=resource_port))
+    """Run both services and the web page for play, with a user, until Ctrl-C."""
+    run(play(Console(), auth_port=auth_port, resource_port=resource_port, page_port=page_port))
+
+
+@app.command()
+def web(
+    host: Annotated[
+        str, typer.Option("--host", metavar="HOST", envvar="WEB_HOST", help="Where to listen.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", metavar="PORT", envvar="WEB_PORT", min=0, max=65535, help="0: any free one.")
+    ] = DEFAULT_PORT,
+    auth: Annotated[
+        str,
+        typer.Option("--auth", metavar="URL", envvar="WEB_AUTH_URL", help="The auth service, as browsers reach it."),
+    ] = DEFAULT_PAGE_AUTH_URL,
+    api: Annotated[
+        str, typer.Option("--api", metavar="URL", envvar="WEB_API_URL", help="The resource service, likewise.")
+    ] = DEFAULT_API_URL,
+) -> None:
+    """Serve the web page. Both services must list its origin: AUTH_CORS_ORIGINS, RESOURCE_CORS_ORIGINS."""
+    run(serve_page(host=host, port=port, auth_url=auth, api_url=api))
+
+
+app.command()(loadtest)
 
 
 def _password() -> str:

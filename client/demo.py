@@ -159,13 +159,13 @@ class Demo:
 
 def _table(demo: Demo) -> Table:
     table = Table(title=f"access tokens live {ACCESS_TTL_S} s; one client", title_justify="left")
-    table.add_column("expiry")
+    table.add_column("expiry", no_wrap=True)
     for name in ("requests", "answered", "401s", "refreshes", "longest wait"):
         table.add_column(name, justify="right", no_wrap=name != "longest wait")
-    table.add_column("")
+    table.add_column("one refresh")
     for burst in demo.bursts:
         table.add_row(
-            "surprise: the server says 401" if burst.surprise else "foreseen by the client",
+            "a surprise" if burst.surprise else "foreseen",
             str(burst.requests),
             str(burst.answered),
             str(burst.refused),
@@ -194,7 +194,8 @@ class _View:
         return Group(*lines, *(Text.assemble(_mark(ok), " ", sentence) for ok, sentence in demo.theft), Text())
 
 
-def _verdict(demo: Demo) -> Text:
+def verdict(demo: Demo) -> Text:
+    """Say in one line what came of it."""
     requests = sum(burst.requests for burst in demo.bursts)
     failed = sum(burst.failed for burst in demo.bursts)
     refreshes = sum(burst.refreshes for burst in demo.bursts)
@@ -218,5 +219,5 @@ async def run(console: Console) -> bool:
         demo = Demo(services)
         with Live(_View(demo), console=console, refresh_per_second=12):
             await demo.run()
-        console.print(_verdict(demo))
+        console.print(verdict(demo))
         return demo.held

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Coroutine
 from enum import IntEnum
@@ -32,6 +33,7 @@ class Exit(IntEnum):
     STORAGE = 6  # tokens cannot be read or kept
     HTTP_ERROR = 7  # `get`: the answer's status is 400 or above; its body is printed all the same
     INTERRUPTED = 130  # Ctrl-C
+    TERMINATED = 143  # SIGTERM
 
 
 _CODES: tuple[tuple[type[BaseException], Exit], ...] = (
@@ -60,6 +62,8 @@ _ADVICE = {
 
 def run(work: Coroutine[Any, Any, Exit]) -> NoReturn:
     """Run a command to its exit code, with one line on standard error if it fails."""
+    # As an exception, so that what was started is stopped, and temporary folders go.
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         code = asyncio.run(work)
         sys.stdout.flush()
@@ -73,6 +77,10 @@ def run(work: Coroutine[Any, Any, Exit]) -> NoReturn:
         code = next(code for kind, code in _CODES if isinstance(error, kind))
         sys.stderr.write(f"dualtoken: {sentence(error)}\n")
     sys.exit(code)
+
+
+def _terminate(*_: object) -> NoReturn:
+    sys.exit(Exit.TERMINATED)
 
 
 def sentence(error: BaseException) -> str:

@@ -31,10 +31,12 @@ class Found:
 
     Attributes:
         is_news: somebody else has put it there: it is newer than what is in memory.
+        trouble: why it could not be read, if it could not.
     """
 
     session: StoredSession | None
-    is_news: bool
+    is_news: bool = False
+    trouble: Exception | None = None
 
 
 class Persistence:
@@ -65,7 +67,7 @@ class Persistence:
             try:
                 await stack.enter_async_context(self._storage.lock(self._account, timeout_s))
             except TimeoutError as error:
-                raise RefreshUnavailable(f"another process has been refreshing for {timeout_s:g} s") from error
+                raise RefreshUnavailable(f"another process has been refreshing for {timeout_s:.3g} s") from error
             except (OSError, StorageError) as error:
                 self._stats.journal_failures += 1
                 _log.error("no lock can be had, refreshing without: %s", error)
@@ -78,12 +80,12 @@ class Persistence:
             known: the refresh token in memory.
         """
         if self._owed is not None and not await self.overwrite(self._owed):
-            return Found(None, is_news=False)
+            return Found(None)
         try:
             session = await self._storage.load(self._account)
         except (OSError, StorageError) as error:
             _log.error("stored tokens cannot be read, going on without: %s", error)
-            return Found(None, is_news=False)
+            return Found(None, trouble=error)
         token = session.refresh_token if session else None
         is_news = session is not None and token not in (self.seen, known)
         self.seen = token

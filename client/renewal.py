@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 from typing import Any, Final, TypeVar
 
 from client.auth_api import AuthApi, InvalidGrant
-from client.errors import ClientError, LoginRequired, RefreshUnavailable
+from client.errors import ClientError, LoginRequired, RefreshUnavailable, StorageError
 from client.exchange import Exchange
 from client.held import Held
 from client.persistence import Persistence
@@ -66,6 +66,7 @@ class Renewal:
         Raises:
             LoginRequired: the session has ended, which memory and storage say by now, too.
             RefreshUnavailable, RefreshRejected: nothing has changed.
+            StorageError: nothing is known yet, and the storage cannot be read.
             Superseded: see :meth:`supersede`.
         """
         try:
@@ -112,6 +113,9 @@ class Renewal:
         self._check_superseded()
         held, session = self._held, found.session
         first = held.lease is None and held.ended is None
+        if first and found.trouble is not None:
+            # There may be a session: this is no reason to ask for a login.
+            raise StorageError(f"stored tokens cannot be read: {found.trouble}") from found.trouble
         if session is not None and (found.is_news or first):
             held.adopt(session)
         self._journalled = None
@@ -148,6 +152,7 @@ class Renewal:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             request.cancel()
+            await asyncio.wait([request])
             raise
         if self._superseded.done():
             raise Superseded(request)

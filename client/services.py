@@ -40,7 +40,7 @@ class Services:
 
 @asynccontextmanager
 async def running_services(
-    *, access_ttl_s: int, leeway_s: int = 5, auth_port: int = 0, resource_port: int = 0
+    *, access_ttl_s: int, leeway_s: int = 5, auth_port: int = 0, resource_port: int = 0, page_origin: str = ""
 ) -> AsyncIterator[Services]:
     """Run an auth service on SQLite and a resource service, with new keys and one user.
 
@@ -49,6 +49,7 @@ async def running_services(
         leeway_s: how long after its expiry the resource service still takes it.
         auth_port: 0: any free one.
         resource_port: likewise.
+        page_origin: of a web page that may call both.
 
     Raises:
         ServiceFailed: one did not start.
@@ -56,6 +57,7 @@ async def running_services(
     with tempfile.TemporaryDirectory(prefix="dualtoken-") as name:
         folder = Path(name)
         environment = _environment(folder, access_ttl_s, leeway_s, auth_port, resource_port)
+        environment |= {"AUTH_CORS_ORIGINS": page_origin, "RESOURCE_CORS_ORIGINS": page_origin}
         password = secrets.token_urlsafe(12)
         await _run(environment, "auth_service", "keys", "init", "--dir", str(folder))
         await _run(

@@ -114,6 +114,7 @@ class TokenSource:
             LoginRequired: there is no session, or it has ended.
             RefreshUnavailable: no auth service within ``refresh_timeout_s``; nothing is lost.
             RefreshRejected: the auth service answers nonsense; nothing is lost.
+            StorageError: there may be a session, but the storage cannot be read.
         """
         lease = self._held.lease
         if lease is not None and lease.tokens.access_token != rejected:

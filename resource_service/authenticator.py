@@ -75,7 +75,8 @@ class Authenticator:
         """What must hold before requests are worth sending here."""
         checks = {"keys": self.keys.current is not None}
         if self.follower is not None:
-            checks["revocations"] = self.follower.fresh
+            # A silent feed that closes nothing must not make a platform send the requests elsewhere.
+            checks["revocations"] = not self.follower.refuses
         return checks
 
     def authenticate(self, token: str) -> Claims:

@@ -56,16 +56,12 @@ class Follower:
         self._stale_at = float("-inf")
         self._cursor: str | None = None
         self._cursor_before: str | None = None
+        self._is_interrupted = False
 
     @property
     def age_s(self) -> float | None:
         """Seconds since the feed last answered; None before its first answer."""
         return None if self._answered_at is None else self._clock() - self._answered_at
-
-    @property
-    def fresh(self) -> bool:
-        """Whether the feed has answered recently enough."""
-        return self._clock() <= self._stale_at
 
     @property
     def refuses(self) -> bool:
@@ -89,8 +85,9 @@ class Follower:
 
     async def _ask(self) -> None:
         asked_at = self._clock()
-        # Whoever knows nothing yet wants the list at once, not news.
-        wait_s = 0 if self._cursor is None else self._wait_s
+        # Whoever knows nothing yet wants the list at once, not news; after an interruption, a sign of life: without it
+        # the service stays closed.
+        wait_s = 0 if self._cursor is None or self._is_interrupted else self._wait_s
         try:
             answer = await self._feed.ask(self._cursor, wait_s)
         except (FeedRefused, aiohttp.ClientError, OSError) as error:
@@ -102,6 +99,7 @@ class Follower:
 
     def _interrupted(self, error: Exception) -> None:
         log.warning("revocations.interrupted", problem=str(error) or type(error).__name__, age_s=self.age_s)
+        self._is_interrupted = True
         # The overlap costs a few entries that are known already, and covers an answer that was lost half-way. A cursor
         # that the feed does not know (any more) is given up: everything is asked for anew.
         unknown_cursor = isinstance(error, FeedRefused) and error.cursor_refused
@@ -116,6 +114,7 @@ class Follower:
             self._revoked.add(entry.sid, now)
         self._revoked.prune(now)
         self._cursor_before, self._cursor = self._cursor, answer.cursor
+        self._is_interrupted = False
         self._answered_at = now
         self._stale_at = now + self._stale_after_s
         if answer.revoked:

@@ -3,7 +3,6 @@
 import json
 import sys
 import uuid
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -51,7 +50,7 @@ def add(
     _require_good_password(account.password, user)
     if not with_store(lambda store: store.add_user(user, HASHER.hash(account.password), now=wall_clock())):
         raise StartupError(f"user {name} exists already")
-    typer.echo(json.dumps(asdict(user)) if as_json else f"user {name} added")
+    typer.echo(json.dumps(user._asdict()) if as_json else f"user {name} added")
 
 
 @cli.command("list")
@@ -59,7 +58,7 @@ def list_(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
     """Show all users."""
     users = with_store(lambda store: store.list_users())
     if as_json:
-        typer.echo(json.dumps([asdict(user) for user in users]))
+        typer.echo(json.dumps([user._asdict() for user in users]))
         return
     table = Table("name", "email", "scope", "id", "state")
     for user in users:

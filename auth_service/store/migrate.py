@@ -20,8 +20,8 @@ def _config() -> Config:
     return config
 
 
-async def upgrade(database: Database) -> tuple[str | None, str]:
-    """Migrate to the newest schema, in one transaction. Return the revisions before and after.
+async def upgrade(database: Database, *, to: str = "head") -> tuple[str | None, str]:
+    """Migrate to the newest schema (or forward to *to*) in one transaction. Return the revisions before and after.
 
     Any number of processes may do this at once: on SQLite the transaction is exclusive from its first statement, on
     PostgreSQL an advisory lock makes it so.
@@ -30,18 +30,19 @@ async def upgrade(database: Database) -> tuple[str | None, str]:
         StartupError: the schema is newer than this code.
         Unavailable: the database does not answer.
     """
-    return await database.write(_upgrade)
+    return await database.write(lambda connection: _upgrade(connection, to))
 
 
-def _upgrade(connection: Connection) -> tuple[str | None, str]:
+def _upgrade(connection: Connection, to: str) -> tuple[str | None, str]:
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     config = _config()
     before, head = _revisions(connection, config)
-    if before != head:
+    target = head if to == "head" else to
+    if before != target:
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-    return before, head
+        command.upgrade(config, target)
+    return before, target
 
 
 async def require_current_schema(database: Database) -> None:

@@ -10,10 +10,24 @@ finds the generation moved on. What did not advance is classified from the row a
 import json
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, FromClause, Select, Text, Update, bindparam, cast, func, select, update
+from sqlalchemy import (
+    BigInteger,
+    ClauseElement,
+    Connection,
+    CursorResult,
+    FromClause,
+    Select,
+    Text,
+    Update,
+    bindparam,
+    cast,
+    func,
+    select,
+    update,
+)
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from auth_service.errors import Unavailable
@@ -49,13 +63,12 @@ def session_of(row: Any) -> Session:
     return Session(id_, owner, generation, rotated_at, digest, created_at, expires_at, revoked_at, reason, client)
 
 
-@dataclass(frozen=True, slots=True)
 class Statements:
-    """The two statements, built once for a dialect."""
+    """The two statements, built once for a dialect, and rendered once for SQLite, whose driver is in this process."""
 
-    advance: Update
-    found: Select[Any]
-    dialect: str
+    def __init__(self, advance: Update, found: Select[Any], dialect: str) -> None:
+        self._advance, self._found, self.dialect = advance, found, dialect
+        self._advance_sql, self._found_sql = _Rendered(advance), _Rendered(found)
 
     def parameters(self, batch: Iterable[Presented]) -> dict[str, Any]:
         """Return the batch as one JSON text (SQLite) or as three arrays (PostgreSQL)."""
@@ -67,10 +80,31 @@ class Statements:
         ids, generations, digests = zip(*sorted(rows, key=lambda row: row[0]), strict=True)
         return {"ids": list(ids), "generations": list(generations), "digests": list(digests)}
 
+    def advance(self, connection: Connection, parameters: dict[str, Any]) -> None:
+        """Advance what may advance."""
+        if self.dialect == "sqlite":
+            self._advance_sql(connection, parameters)
+        else:
+            connection.execute(self._advance, parameters)
+
     def find(self, connection: Connection, parameters: dict[str, Any]) -> Sequence[Sequence[Any]]:
         """Return ``batch``, ``skipped`` and ``SESSION_COLUMNS`` of each session of the batch that exists."""
-        result = connection.execute(self.found, parameters)
-        return json.loads(result.scalar_one()) if self.dialect == "sqlite" else result.all()
+        if self.dialect == "sqlite":
+            rows: list[list[Any]] = json.loads(self._found_sql(connection, parameters).scalar_one())
+            return rows
+        return connection.execute(self._found, parameters).all()
+
+
+class _Rendered:
+    """A statement as SQL text for SQLite, with the values that stand in it."""
+
+    def __init__(self, statement: ClauseElement) -> None:
+        compiled = statement.compile(dialect=sqlite.dialect(paramstyle="named"))
+        self._sql = str(compiled)
+        self._constants = {name: value for name, value in compiled.params.items() if value is not None}
+
+    def __call__(self, connection: Connection, parameters: dict[str, Any]) -> CursorResult[Any]:
+        return connection.exec_driver_sql(self._sql, {**self._constants, **parameters})
 
 
 def build_statements(dialect: str) -> Statements:
@@ -152,7 +186,7 @@ def _round(
     parameters = statements.parameters(pending[index] for index in first.values())
     nonce = random.getrandbits(63)
     times = {"now": now, "idle_since": now - policy.refresh_ttl, "nonce": nonce}
-    connection.execute(statements.advance, {**parameters, **times})
+    statements.advance(connection, {**parameters, **times})
     found = {row[2]: row for row in statements.find(connection, parameters)}
     for index, item in pending.items():
         row = found.get(item.session_id)

@@ -10,7 +10,7 @@ from auth_service.sessions import Granted
 _HEADERS = {"Cache-Control": "no-store", "Content-Type": "application/json"}
 
 
-def token_response(granted: Granted, **members: Any) -> web.Response:
+def token_response(granted: Granted, *, with_refresh_token: bool = True, **members: Any) -> web.Response:
     """Return 200 with the tokens, and *members* beside them."""
     body = {
         "token_type": "Bearer",
@@ -21,4 +21,11 @@ def token_response(granted: Granted, **members: Any) -> web.Response:
         "scope": granted.user.scope,
         **members,
     }
+    if not with_refresh_token:
+        del body["refresh_token"]
     return web.Response(body=to_json(body), headers=_HEADERS)
+
+
+def user_info(granted: Granted) -> dict[str, str]:
+    """Return who logged in."""
+    return {"username": granted.user.username, "email": granted.user.email}

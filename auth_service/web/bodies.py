@@ -34,6 +34,15 @@ async def read_body(request: web.Request, model: type[Model]) -> Model:
     raise UnsupportedMediaType(content_type)
 
 
+async def read_optional_body(request: web.Request, model: type[Model]) -> Model:
+    """Return the body as *model*, whose members all have defaults; no body at all is one without members.
+
+    Raises:
+        UnsupportedMediaType, InvalidRequest: as for :func:`read_body`.
+    """
+    return await read_body(request, model) if request.can_read_body else model()
+
+
 async def _read(request: web.Request) -> bytes:
     if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
         raise UnsupportedMediaType("compressed")

@@ -8,7 +8,8 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from auth_service.errors import AuthError, InvalidToken, PayloadTooLarge, Unavailable
+from auth_service.errors import AuthError, InvalidGrant, InvalidToken, PayloadTooLarge, Unavailable
+from auth_service.web.refresh_cookie import forget_cookie
 
 log = structlog.get_logger(__name__)
 _CODES = {400: AuthError.code, 500: "server_error"}
@@ -41,7 +42,10 @@ def _answer(exc: AuthError) -> web.Response:
         headers["Retry-After"] = str(exc.retry_after_s)
     if isinstance(exc, InvalidToken):
         headers["WWW-Authenticate"] = f'Bearer error="{exc.code}"'
-    return error_response(exc.status, exc.code, exc.description, reason=exc.reason, headers=headers)
+    response = error_response(exc.status, exc.code, exc.description, reason=exc.reason, headers=headers)
+    if isinstance(exc, InvalidGrant) and exc.forgets_cookie:
+        forget_cookie(response)
+    return response
 
 
 def http_error_response(status: int, *, headers: Mapping[str, str] | None = None) -> web.Response:

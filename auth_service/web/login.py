@@ -5,11 +5,13 @@ from typing import Annotated
 from aiohttp import hdrs, web
 from pydantic import BaseModel, StringConstraints
 
+from auth_service.errors import InvalidRequest
 from auth_service.models import Client
 from auth_service.web.addresses import client_address
-from auth_service.web.answers import token_response
+from auth_service.web.answers import token_response, user_info
 from auth_service.web.bodies import read_body
 from auth_service.web.keys import SESSIONS
+from auth_service.web.refresh_cookie import cookie_response, may_hold_cookie
 
 MAX_NAME = 255
 MAX_PASSWORD = 1024
@@ -23,18 +25,21 @@ NewPassword = Annotated[str, StringConstraints(min_length=MIN_NEW_PASSWORD, max_
 
 
 class Login(BaseModel):
-    """The body."""
+    """The body; with ``cookie`` the refresh token comes in a cookie alone."""
 
     username: Name
     password: Password
+    cookie: bool = False
 
 
 async def login(request: web.Request) -> web.Response:
     """Open a session."""
     body = await read_body(request, Login)
+    # A foreign page must not log its visitor in as somebody else: the form that it can submit sets cookies, too.
+    if body.cookie and not may_hold_cookie(request):
+        raise InvalidRequest("cookie: the Origin is not one of AUTH_CORS_ORIGINS.")
     granted = await request.app[SESSIONS].log_in(body.username, body.password, client_of(request))
-    user = granted.user
-    return token_response(granted, userInfo={"username": user.username, "email": user.email})
+    return cookie_response(granted) if body.cookie else token_response(granted, userInfo=user_info(granted))
 
 
 def client_of(request: web.Request) -> Client:

@@ -26,7 +26,10 @@ async def metadata(request: web.Request) -> web.Response:
 
 async def jwks(request: web.Request) -> web.Response:
     """Answer the public keys; a shared key has no public half, so that it never appears."""
-    return web.Response(body=request.app[PUBLIC_KEYS].current, content_type="application/json")
+    public = request.app[PUBLIC_KEYS]
+    # Who asks may hold a token that another process signed with a key since a moment ago.
+    public.look()
+    return web.Response(body=public.current, content_type="application/json")
 
 
 async def index(_request: web.Request) -> web.Response:

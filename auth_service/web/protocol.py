@@ -6,6 +6,7 @@ a token or a password.
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from http import HTTPStatus
 from typing import Any, ClassVar
 
@@ -58,15 +59,15 @@ class JsonRequestHandler(web.RequestHandler):
         exc = kwargs.get("exc_info")
         log.error("connection.failed", problem=type(exc).__name__, exc_info=_quotable(exc))
 
-    async def finish_response(
+    def finish_response(
         self, request: BaseRequest, resp: web.StreamResponse, start_time: float | None
-    ) -> tuple[web.StreamResponse, bool]:
+    ) -> Coroutine[Any, Any, tuple[web.StreamResponse, bool]]:
         """Give the one shape to errors that aiohttp raises outside the middlewares, as for ``Expect``."""
         if isinstance(resp, web.HTTPException) and resp.status >= HTTPStatus.BAD_REQUEST:
             resp = http_error_response(resp.status)
         if not resp.prepared:
             resp.headers.update(self._safe_headers)
-        return await super().finish_response(request, resp, start_time)
+        return super().finish_response(request, resp, start_time)
 
 
 def _quotable(exc: BaseException | None) -> BaseException | None:

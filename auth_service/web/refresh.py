@@ -5,31 +5,43 @@ import re
 from aiohttp import web
 from pydantic import BaseModel
 
-from auth_service.errors import InvalidRequest, UnsupportedGrantType
+from auth_service.errors import InvalidGrant, InvalidRequest, UnsupportedGrantType
+from auth_service.sessions import Granted
 from auth_service.web.answers import token_response
-from auth_service.web.bodies import read_body
+from auth_service.web.bodies import read_optional_body
 from auth_service.web.keys import SESSIONS
+from auth_service.web.refresh_cookie import cookie_response, token_in_cookie
 
 _KEY = re.compile(r"[\x21-\x7e]{1,128}")
 _HEADER = "Idempotency-Key"
 
 
 class Refresh(BaseModel):
-    """The body."""
+    """The body; without a token in it, the cookie is asked."""
 
-    refresh_token: str
+    refresh_token: str | None = None
     grant_type: str = "refresh_token"
 
 
 async def refresh(request: web.Request) -> web.Response:
     """Rotate the pair of tokens."""
-    body = await read_body(request, Refresh)
+    body = await read_optional_body(request, Refresh)
     if body.grant_type != "refresh_token":
         raise UnsupportedGrantType(body.grant_type)
-    granted = await request.app[SESSIONS].refresh(
-        body.refresh_token, idempotency_key(request), is_awaited=lambda: request.transport is not None
+    if body.refresh_token is not None:
+        return token_response(await _rotate(request, body.refresh_token))
+    token = token_in_cookie(request)
+    try:
+        return cookie_response(await _rotate(request, token))
+    except InvalidGrant as exc:
+        exc.forgets_cookie = True
+        raise
+
+
+async def _rotate(request: web.Request, token: str) -> Granted:
+    return await request.app[SESSIONS].refresh(
+        token, idempotency_key(request), is_awaited=lambda: request.transport is not None
     )
-    return token_response(granted)
 
 
 def idempotency_key(request: web.Request) -> str | None:

@@ -59,9 +59,10 @@ class RequestTimes:
     def observe(self, request: BaseRequest, status: int, seconds: float) -> None:
         """Count one answer. The labels are of the service's own making: no path or method that a caller invents."""
         # Of another method, or of what could not be parsed, no route is known.
-        known = request.method in _METHODS and isinstance(request, web.Request)
-        resource = request.match_info.route.resource if known else None
-        key = (request.method if known else "other", resource.canonical if resource else "none", status)
+        method, resource = "other", None
+        if request.method in _METHODS and isinstance(request, web.Request):
+            method, resource = request.method, request.match_info.route.resource
+        key = (method, resource.canonical if resource else "none", status)
         child = self._children.get(key)
         if child is None:
             child = self._children[key] = self._histogram.labels(*key)

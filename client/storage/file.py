@@ -6,19 +6,16 @@ import stat
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import IO, Final
+from typing import IO
 
 import platformdirs
-from filelock import FileLock
 
 from client.errors import StorageError
 from client.storage import StoredSession, document, durable
-from client.storage.locking import account_lock, make_folder
+from client.storage.locking import account_lock, make_folder, write_lock
 from client.storage.worker import Worker
 
 _log = logging.getLogger("dualtoken.client")
-
-WRITE_LOCK_S: Final = 10.0  # others hold it for milliseconds; a file system that takes longer is an error
 
 
 def default_path() -> Path:
@@ -79,7 +76,7 @@ class FileStorage:
 
     def _write(self, key: str, session: StoredSession, wanted: Callable[[StoredSession | None], bool]) -> bool:
         make_folder(self.path.parent)
-        with self._write_lock():
+        with write_lock(self.path):
             found = self._read_locked()
             if not wanted(found.accounts.get(key)):
                 return False
@@ -87,15 +84,11 @@ class FileStorage:
             durable.replace(self.path.resolve(), document.write(found))  # resolved: a link stays a link
             return True
 
-    def _write_lock(self) -> FileLock:
-        # FileLock is an alias, and a soft one to type checkers; what it makes is the platform's.
-        return FileLock(self.path.with_name(f"{self.path.name}.lock"), timeout=WRITE_LOCK_S, mode=0o600)
-
     def _read(self) -> document.Document:
         try:
             return self._parse()
         except document.ForeignDocument:
-            with self._write_lock():  # a writer may have mended it meanwhile
+            with write_lock(self.path):  # a writer may have mended it meanwhile
                 return self._read_locked()
 
     def _read_locked(self) -> document.Document:

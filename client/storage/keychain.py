@@ -10,7 +10,7 @@ import platformdirs
 
 from client.errors import StorageError
 from client.storage import StoredSession, document
-from client.storage.locking import account_lock, make_folder
+from client.storage.locking import account_lock, make_folder, write_lock
 from client.storage.worker import Worker
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class KeyringStorage:
             raise StorageError("the key ring needs an extra: pip install 'dualtoken[keyring]'") from None
         self._backend = backend or keyring.get_keyring()
         self._account = account
-        self._lock_folder = lock_folder or platformdirs.user_data_path("dualtoken", appauthor=False)
+        self._locks = (lock_folder or platformdirs.user_data_path("dualtoken", appauthor=False)) / "keyring"
         self._worker = Worker()
 
     def __repr__(self) -> str:
@@ -56,29 +56,21 @@ class KeyringStorage:
 
     async def save(self, account: str, session: StoredSession) -> None:
         """Store *session*, whatever was there."""
-        await self._worker.run(self._write, self._key(account), session)
+        await self._worker.run(self._store, self._key(account), session, lambda _: True)
 
     async def swap(self, account: str, expected: str | None, session: StoredSession) -> bool:
-        """Store *session* if the stored refresh token is *expected*.
+        """Store *session* if the stored refresh token is *expected*."""
 
-        One step for the tasks of this process. Between processes it is as atomic as the account's lock, which every
-        refresh holds, makes it.
-        """
+        def is_expected(stored: StoredSession | None) -> bool:
+            return (stored.refresh_token if stored else None) == expected
 
-        def swap(key: str) -> bool:
-            stored = self._read(key)
-            if (stored.refresh_token if stored else None) != expected:
-                return False
-            self._write(key, session)
-            return True
-
-        return await self._worker.run(swap, self._key(account))
+        return await self._worker.run(self._store, self._key(account), session, is_expected)
 
     @asynccontextmanager
     async def lock(self, account: str, timeout_s: float) -> AsyncIterator[None]:
         """Keep other refreshers of *account* out, in all processes of this user."""
-        await self._worker.run(make_folder, self._lock_folder)
-        async with account_lock(self._lock_folder / "keyring", self._key(account), timeout_s, self._worker):
+        await self._worker.run(make_folder, self._locks.parent)
+        async with account_lock(self._locks, self._key(account), timeout_s, self._worker):
             yield
 
     def _key(self, account: str) -> str:
@@ -97,8 +89,13 @@ class KeyringStorage:
             _log.error("the key ring's entry for %s is not a session: it is now %r; log in again", key, aside)
             return None
 
-    def _write(self, key: str, session: StoredSession) -> None:
-        self._call(self._backend.set_password, SERVICE, key, document.write_session(session).decode())
+    def _store(self, key: str, session: StoredSession, wanted: Callable[[StoredSession | None], bool]) -> bool:
+        make_folder(self._locks.parent)
+        with write_lock(self._locks):
+            if not wanted(self._read(key)):
+                return False
+            self._call(self._backend.set_password, SERVICE, key, document.write_session(session).decode())
+            return True
 
     def _call(self, function: Callable[..., object], *args: str) -> object:
         from keyring.errors import KeyringError

@@ -13,7 +13,7 @@ otherwise with ``@optional`` or ``@public``, and asks for more with ``@requires(
 
 import functools
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 
 import structlog
@@ -28,6 +28,7 @@ from resource_service.key_file import KeyFile
 from resource_service.revocation_feed import RevocationFeed
 from resource_service.verify import CACHED_TOKENS, Policy
 from resource_service.web.access import CLAIMS, REALM, access_of, is_public, optional, public, requires
+from resource_service.web.awaitables import as_coroutine_function
 from resource_service.web.challenge import QUOTABLE, refusal
 
 __all__ = ["CLAIMS", "Bearer", "optional", "public", "requires"]
@@ -115,9 +116,10 @@ class Bearer:
         """Make the middleware alone; :meth:`mount` also keeps the keys current."""
         authenticate, outcomes = self.authenticator.authenticate, self.outcomes
 
-        # The path of a good token is as short as it can be: it is all that authentication costs most requests.
-        @web.middleware
-        async def bearer_token(request: web.Request, handler: Handler) -> web.StreamResponse:
+        # The path of a good token is all that authentication costs most requests, so it is as short as it can be. It is
+        # a plain function that hands on the handler's own coroutine, since a coroutine around that one would cost a
+        # request more than all that is done here.
+        def bearer_token(request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
             values = request.headers.getall(hdrs.AUTHORIZATION, ())
             try:
                 if len(values) == 1 and values[0][:7] == "Bearer ":
@@ -125,29 +127,32 @@ class Bearer:
                 else:
                     claims = authenticate(_token(values))
             except ResourceError as error:
-                anonymous_or_known = await self._look_again(request, values, error)
-                if anonymous_or_known is None:
-                    return await handler(request)
-                claims = anonymous_or_known
+                return self._look_again(request, handler, values, error)
             request[CLAIMS] = claims
             outcomes["accepted"] += 1
-            return await handler(request)
+            return handler(request)
 
-        return bearer_token
+        return web.middleware(bearer_token)
 
     async def _lifespan(self, _app: web.Application) -> AsyncIterator[None]:
         async with self.authenticator.running():
             yield
 
-    async def _look_again(self, request: web.Request, values: Sequence[str], error: ResourceError) -> Claims | None:
-        """Decide what becomes of a request without good credentials: None lets it through as nobody's.
+    async def _look_again(
+        self, request: web.Request, handler: Handler, values: Sequence[str], error: ResourceError
+    ) -> web.StreamResponse:
+        """Decide what becomes of a request without good credentials.
 
         Raises:
             web.HTTPException: the refusal.
         """
         access = access_of(request)
-        if access == "public" or (access == "optional" and isinstance(error, CredentialsMissing)):
-            return None
+        if access == "required" or (access == "optional" and not isinstance(error, CredentialsMissing)):
+            request[CLAIMS] = await self._insist(values, error)
+            self.outcomes["accepted"] += 1
+        return await handler(request)
+
+    async def _insist(self, values: Sequence[str], error: ResourceError) -> Claims:
         try:
             if isinstance(error, UnknownKey):
                 return await self.authenticator.authenticate_with_newer_keys(_token(values))
@@ -180,7 +185,7 @@ def _token(values: Sequence[str]) -> str:
 
 def _bound(middleware: Middleware, route: web.RouteDef) -> web.RouteDef:
     handler = functools.update_wrapper(functools.partial(middleware, handler=route.handler), route.handler)
-    return web.RouteDef(route.method, route.path, handler, route.kwargs)
+    return web.RouteDef(route.method, route.path, as_coroutine_function(handler), route.kwargs)
 
 
 def _outcome(error: ResourceError) -> str:

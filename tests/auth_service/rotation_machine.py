@@ -5,7 +5,7 @@ against what users are promised.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import permutations
 from typing import Protocol
 
@@ -62,9 +62,9 @@ def step(row: Session, item: Presented, now: int) -> tuple[Session, Outcome]:
     """Return the row after one presentation, and its outcome."""
     outcome = classify(row, item, now, POLICY)
     if outcome.kind in ADVANCING:
-        row = replace(row, generation=outcome.generation, rotated_at=now, idempotency_digest=item.idempotency_digest)
+        row = row._replace(generation=outcome.generation, rotated_at=now, idempotency_digest=item.idempotency_digest)
     if outcome.kind is Kind.REUSE:
-        row = replace(row, revoked_at=now, revoked_reason=RevocationReason.REUSE.value)
+        row = row._replace(revoked_at=now, revoked_reason=RevocationReason.REUSE.value)
     return row, outcome
 
 
@@ -72,7 +72,7 @@ def take_back(batch: Sequence[Presented], outcomes: Sequence[Outcome]) -> list[O
     """Refuse what a batch was to be granted of a session that it ended."""
     ended = {item.session_id for item, outcome in zip(batch, outcomes, strict=True) if outcome.kind is Kind.REUSE}
     return [
-        replace(outcome, kind=Kind.REVOKED) if item.session_id in ended and outcome.kind in GRANTED else outcome
+        outcome._replace(kind=Kind.REVOKED) if item.session_id in ended and outcome.kind in GRANTED else outcome
         for item, outcome in zip(batch, outcomes, strict=True)
     ]
 

@@ -1,4 +1,3 @@
-from dataclasses import replace
 from pathlib import Path
 
 from auth_service.janitor import Janitor
@@ -13,7 +12,7 @@ async def test_sessions_are_deleted_when_nothing_needs_them(tmp_path: Path, user
     async with open_store(f"sqlite:///{tmp_path / 'auth.db'}") as store:
         await store.add_user(user, "hash", now=START_MS)
         for _ in range(501):
-            session = replace(session, id=new_session_id())
+            session = session._replace(id=new_session_id())
             await store.create_session(session, verified_hash="hash")
         await store.revoke(session.id, RevocationReason.REUSE, now=START_MS)
         janitor = Janitor(store, clock, keep=60_000)

@@ -194,9 +194,9 @@ class Watch:
     """A key file that is followed, on a clock that stands still."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.now = path, 0.0
+        self.path = path
         keys.create(path)
-        self.keys = WatchedKeys(path, lambda found: [key["kid"] for key in found], clock=lambda: self.now)
+        self.keys = WatchedKeys(path, lambda found: [key["kid"] for key in found])
 
 
 @pytest.fixture
@@ -232,14 +232,17 @@ def test_a_broken_file_keeps_the_last_good_keys(watch: Watch, damage: bytes | No
     assert watch.keys.look()
 
 
-def test_an_unknown_key_is_looked_for_once_a_second(watch: Watch) -> None:
-    """However many unknown keys are presented, the file is looked at once a second."""
+def test_what_is_refused_is_read_with_new_keys(watch: Watch) -> None:
+    """A refusal makes the file be looked at, at once; without a change it stands, and the file is not read again."""
     kid = keys.rotate(watch.path)
-    watch.now = 0.999
-    assert not watch.keys.look_for_unknown()
-    watch.now = 1.0
+    assert 0 == watch.keys.read(lambda kids: kids.index(kid), ValueError)
 
-    assert watch.keys.look_for_unknown()
-    assert kid == watch.keys.current[0]
-    keys.rotate(watch.path)
-    assert not watch.keys.look_for_unknown()
+    known = watch.keys.current
+    with pytest.raises(ValueError, match="unknown"):
+        watch.keys.read(lambda kids: kids.index("unknown"), ValueError)
+    assert known is watch.keys.current
+
+
+def test_a_kid_can_be_given_on_a_command_line() -> None:
+    """None looks like an option."""
+    assert all(keys.new_jwk("HS256")["kid"].isalnum() for _ in range(1000))

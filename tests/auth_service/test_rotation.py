@@ -1,7 +1,5 @@
 """The rotation rule, row by row of its table, and over random histories against a plain reading of it."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,7 +23,7 @@ SESSION = Session(
 
 def present(generation: int, digest: str | None = None, now: int = NOW, /, **changes: object) -> Outcome:
     """Present a token to SESSION, changed as said."""
-    return classify(replace(SESSION, **changes), Presented("s", generation, digest), now, POLICY)
+    return classify(SESSION._replace(**changes), Presented("s", generation, digest), now, POLICY)
 
 
 def test_the_current_token_rotates() -> None:
@@ -80,12 +78,27 @@ def test_anything_older_is_reuse(generation: int, digest: str | None) -> None:
     assert (Kind.REUSE, 5 - generation) == (outcome.kind, outcome.distance)
 
 
+@pytest.mark.parametrize(
+    ("generation", "digest", "kind"),
+    [(0, None, Kind.ABANDONED), (4, "e", Kind.ABANDONED), (4, "d", Kind.RETRY), (5, "e", Kind.ROTATE)],
+)
+def test_what_looks_like_reuse_ends_nothing_once_the_asker_has_left(
+    generation: int, digest: str | None, kind: Kind
+) -> None:
+    """With any other g < G whose asker has hung up: nothing happens; in every other row it makes no difference."""
+    left_behind = Presented("s", generation, digest, is_awaited=lambda: False)
+    outcome = classify(SESSION._replace(idempotency_digest="d"), left_behind, NOW, POLICY)
+
+    assert kind is outcome.kind
+    assert Kind.ABANDONED not in GRANTED
+
+
 @pytest.mark.parametrize("generation", [0, 4, 5, 6])
 @pytest.mark.parametrize(
     ("changes", "kind"),
     [
         ({"revoked_at": 1}, Kind.REVOKED),
-        ({"user": replace(USER, disabled_at=1)}, Kind.REVOKED),
+        ({"user": USER._replace(disabled_at=1)}, Kind.REVOKED),
         ({"expires_at": NOW}, Kind.EXPIRED),
         ({"rotated_at": NOW - POLICY.refresh_ttl}, Kind.EXPIRED),
         ({"revoked_at": 1, "expires_at": NOW}, Kind.REVOKED),
@@ -124,7 +137,7 @@ def test_no_presentation_opens_a_second_branch(
     stored: int, presented: int, stored_digest: str | None, sent_digest: str | None, age_ms: int
 ) -> None:
     """Whatever is granted is either the successor that exists, or one further on: never a sibling."""
-    session = replace(SESSION, generation=stored, rotated_at=NOW - age_ms, idempotency_digest=stored_digest)
+    session = SESSION._replace(generation=stored, rotated_at=NOW - age_ms, idempotency_digest=stored_digest)
 
     outcome = classify(session, Presented("s", presented, sent_digest), NOW, POLICY)
 

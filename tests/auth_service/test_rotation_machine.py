@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -108,21 +107,21 @@ def test_stores(sql: Sql) -> None:
 
 def forgets_the_key(rule: Rule, item: Presented, _now: int) -> Presented:
     """Stores no digest."""
-    rule.restore(replace(rule.row(item.session_id), idempotency_digest=None))
+    rule.restore(rule.row(item.session_id)._replace(idempotency_digest=None))
     return item
 
 
 def counts_wrong(rule: Rule, item: Presented, _now: int) -> Presented:
     """Moves a generation too far now and then."""
     row = rule.row(item.session_id)
-    rule.restore(replace(row, generation=row.generation + (row.generation == 2)))
+    rule.restore(row._replace(generation=row.generation + (row.generation == 2)))
     return item
 
 
 def needs_no_key(rule: Rule, item: Presented, _now: int) -> Presented:
     """Takes any presentation of the predecessor for a retry."""
     row = rule.row(item.session_id)
-    return replace(item, idempotency_digest=row.idempotency_digest) if item.generation == row.generation - 1 else item
+    return item._replace(idempotency_digest=row.idempotency_digest) if item.generation == row.generation - 1 else item
 
 
 @pytest.mark.parametrize(

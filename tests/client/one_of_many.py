@@ -1,6 +1,6 @@
 """One process of several that share a token file: ``python -m tests.client.one_of_many AUTH API FILE REQUESTS``.
 
-Prints one JSON object when it is done.
+Prints a line when it is ready, begins when it reads one, and prints one JSON object when it is done.
 """
 
 import asyncio
@@ -22,6 +22,9 @@ async def main(auth_url: str, api_url: str, token_file: str, requests: int) -> N
             async with http.get(f"{api_url}/things") as response:
                 statuses.append(response.status)
 
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    sys.stdin.readline()
     async with source, aiohttp.ClientSession(middlewares=[BearerAuth(source, origins=[api_url])]) as http:
         await asyncio.gather(*(call() for _ in range(4)))
     done = {"answered": len(statuses), "refreshes": source.stats.refreshes, "adopted": source.stats.adopted}

@@ -319,7 +319,8 @@ async def test_status_says_who_until_when_and_how_often(run: Run, pair: Control)
     assert ["refreshes", "so", "far", "1"] == text.splitlines()[-1].split()
 
 
-async def test_status_as_json(run: Run, pair: Control, logged_in: Done) -> None:
+@pytest.mark.usefixtures("logged_in")
+async def test_status_as_json(run: Run, pair: Control) -> None:
     """For programs: one object."""
     report = json.loads((await run("status", "--json")).out)
 
@@ -426,7 +427,7 @@ async def test_help_lists_the_commands(run: Run) -> None:
     """And only what there is."""
     text = (await run("--help")).out.decode()
 
-    assert ["login", "get", "status", "logout", "demo", "up"] == [
+    assert ["login", "get", "status", "logout", "demo", "up", "web", "loadtest"] == [
         line.split()[1]
         for line in text.splitlines()
         if line.startswith("│ ") and line[2] != " " and "-" not in line[:4]

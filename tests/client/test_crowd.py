@@ -1,6 +1,7 @@
 """Ten thousand callers."""
 
 import asyncio
+import gc
 import time
 
 import aiohttp
@@ -35,17 +36,22 @@ async def test_cancelling_a_crowd_stays_linear(source: TokenSource, pair: Contro
     async def cancel(count: int) -> float:
         callers = [asyncio.create_task(source.token(rejected="at-1")) for _ in range(count)]
         await asyncio.sleep(0)
-        begun = time.process_time()
-        for caller in callers:
-            caller.cancel()
-        await asyncio.wait(callers)
-        return time.process_time() - begun
+        gc.collect()
+        gc.disable()  # its own work grows with all that is alive
+        try:
+            begun = time.thread_time()
+            for caller in callers:
+                caller.cancel()
+            await asyncio.wait(callers)
+            return time.thread_time() - begun
+        finally:
+            gc.enable()
 
     await pair.fault("refresh", Fault("hang_before"))
     await cancel(100)
-    few = min([await cancel(2_000) for _ in range(3)])
+    few = min([await cancel(2_000) for _ in range(5)])
     many = min([await cancel(20_000) for _ in range(3)])
     await pair.release()
 
-    assert many < 35 * few
+    assert many < 50 * few
     assert "at-2" == await source.token(rejected="at-1")

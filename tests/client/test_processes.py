@@ -22,7 +22,8 @@ async def test_processes_share_one_session(pair: Control, token_file: Path, coun
         await source.login("zs", PASSWORD)
     await pair.set(expire_every=25)
 
-    results = await asyncio.gather(*(one_of_many(pair, token_file) for _ in range(count)))
+    processes = [await one_of_many(pair, token_file) for _ in range(count)]
+    results = await asyncio.gather(*(result_of(process) for process in processes))
 
     assert [4 * REQUESTS] * count == [result["answered"] for result in results]
     state = await pair.state()
@@ -32,16 +33,24 @@ async def test_processes_share_one_session(pair: Control, token_file: Path, coun
     assert sum(result["adopted"] for result in results) > count
 
 
-async def one_of_many(pair: Control, token_file: Path) -> dict[str, int]:
-    """Run one process to its end, and return what it has counted."""
+async def one_of_many(pair: Control, token_file: Path) -> asyncio.subprocess.Process:
+    """Start one process; return when it is ready to begin."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-W", "error", "-m", "tests.client.one_of_many"),
         *(pair.auth_url, pair.api_url, str(token_file), str(REQUESTS)),
         cwd=ROOT,
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    output, errors = await process.communicate()
+    assert process.stdout is not None
+    assert b"ready\n" == await process.stdout.readline()
+    return process
+
+
+async def result_of(process: asyncio.subprocess.Process) -> dict[str, int]:
+    """Let it begin, all at one time; return what it has counted."""
+    output, errors = await process.communicate(b"\n")
     assert (0, b"") == (process.returncode, errors)
     result: dict[str, int] = json.loads(output)
     return result

@@ -401,6 +401,20 @@ async def test_a_storage_that_is_dead_leaves_the_session_alive(make_source: Make
     assert {"reuses": 0} == await pair.counts("reuses")
 
 
+async def test_a_storage_that_cannot_be_read_is_no_reason_to_log_in(make_source: MakeSource) -> None:
+    """There may be a session: the error says what is wrong, and a storage that works again goes on with it."""
+    storage = FailingStorage()
+    required: list[LoginRequired] = []
+    await make_source(storage).login("zs", PASSWORD)
+    source = make_source(storage, on_login_required=required.append)
+    storage.failing |= {"load"}
+    with pytest.raises(StorageError, match=r"cannot be read: .*No space left"):
+        await source.token()
+    storage.failing.clear()
+
+    assert ("at-1", []) == (await source.token(), required)
+
+
 async def test_a_login_that_could_not_be_stored_wins_in_the_end(make_source: MakeSource, pair: Control) -> None:
     """The older session in the storage is not adopted over it when the storage works again."""
     storage = FailingStorage()
@@ -517,3 +531,24 @@ async def test_a_refresh_does_not_forget_whose_session_it_is(source: TokenSource
     assert tokens is not None
     assert tokens.user is not None
     assert ("at-2", "zs") == (tokens.access_token, tokens.user.username)
+
+
+async def test_tokens_are_stored_before_anybody_gets_them(make_source: MakeSource) -> None:
+    """Persist, publish, resolve: while the write is under way neither memory nor a caller has the new token."""
+    writing, written = asyncio.Event(), asyncio.Event()
+
+    class SlowStorage(MemoryStorage):
+        async def swap(self, account: str, expected: str | None, session: StoredSession) -> bool:
+            if session.idempotency_key is None:
+                writing.set()
+                await written.wait()
+            return await super().swap(account, expected, session)
+
+    source = make_source(SlowStorage())
+    await source.login("zs", PASSWORD)
+    caller = asyncio.create_task(source.token(rejected="at-1"))
+    await writing.wait()
+    assert ("at-1", False) == (source.current and source.current.access_token, caller.done())
+    written.set()
+
+    assert "at-2" == await caller

@@ -7,15 +7,17 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 CHECKOUT = Path(__file__).parents[2]
-SERVICES = ("auth", "resource")
+SERVICES = ("auth", "resource", "web")
+OURS = ("AUTH_", "RESOURCE_", "WEB_", "SCALE_", "COMPOSE_")
 BUILD_S = 900
+UP_S = 300
 COMMAND_S = 120
 HEALTHY_S = 120
 
@@ -69,32 +71,40 @@ class Stack:
     environment: dict[str, str]
     auth_url: str
     resource_url: str
+    web_url: str
 
     @classmethod
     @contextmanager
-    def running(cls, **settings: str) -> Iterator[Self]:
+    def running(
+        cls, *, override: str | None = None, services: Sequence[str] = SERVICES, **settings: str
+    ) -> Iterator[Self]:
         """Build, bring up, wait until healthy; in the end, take down all that was made.
 
         Args:
-            settings: environment variables that the Compose file reads.
+            override: a Compose file of the checkout that is laid over the first.
+            services: those that have to become healthy.
+            settings: environment variables that the Compose files read.
         """
         project = f"dualtoken-test-{secrets.token_hex(4)}"
-        auth, resource = (f"127.0.0.1:{port}" for port in free_ports(2))
+        auth, resource, web = (f"127.0.0.1:{port}" for port in free_ports(3))
         # What a developer has set for other runs must not reach this one; neither must a .env file.
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AUTH_", "RESOURCE_", "COMPOSE_"))}
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(OURS)}
         environment = inherited | settings | {
             "AUTH_PUBLISH": auth,
             "RESOURCE_PUBLISH": resource,
+            "WEB_PUBLISH": web,
             "AUTH_IMAGE": f"{project}-auth",
             "RESOURCE_IMAGE": f"{project}-resource",
+            "WEB_IMAGE": f"{project}-web",
         }  # fmt: skip
         with tempfile.NamedTemporaryFile(suffix=".env") as nothing:
-            command = (*compose_command(), "--project-name", project, "--env-file", nothing.name)
-            stack = cls(project, command, environment, f"http://{auth}", f"http://{resource}")
+            files = ("--file", "docker-compose.yml", "--file", override) if override else ()
+            command = (*compose_command(), *files, "--project-name", project, "--env-file", nothing.name)
+            stack = cls(project, command, environment, f"http://{auth}", f"http://{resource}", f"http://{web}")
             try:
                 stack.compose("build", timeout_s=BUILD_S)
-                with stack.becoming_healthy(SERVICES):
-                    stack.compose("up", "-d", "--no-build")
+                with stack.becoming_healthy(services):
+                    stack.compose("up", "-d", "--no-build", timeout_s=UP_S)
                 yield stack
             finally:
                 stack.compose("down", "--volumes", "--remove-orphans")
@@ -110,7 +120,9 @@ class Stack:
 
     def container(self, service: str) -> str:
         """Return the id of the container of *service*."""
-        return self.compose("ps", "-q", service).strip()
+        labels = {"project": self.project, "service": service, "oneoff": "False"}
+        filters = [f"--filter=label=com.docker.compose.{name}={value}" for name, value in labels.items()]
+        return run("docker", "ps", "--all", "--quiet", "--no-trunc", *filters).strip()
 
     def image(self, service: str) -> str:
         """Return the tag of the image of *service*."""

@@ -4,7 +4,7 @@ import pytest
 
 from tests.compose.stack import SERVICES, Stack, StackError, run
 
-PACKAGES = {"auth": "auth_service", "resource": "resource_service"}
+PACKAGES = {"auth": "auth_service", "resource": "resource_service", "web": "client"}
 UID = "10001"
 
 
@@ -73,6 +73,11 @@ def test_resource_service_sees_no_refresh_key(stack: Stack) -> None:
     assert {f"{stack.project}_access-key", f"{stack.project}_service-secret"} == set(mounts)
 
 
+def test_web_sees_no_key_at_all(stack: Stack) -> None:
+    """The page's server mounts nothing."""
+    assert "" == stack.inspect("web", "{{range .Mounts}}{{.Name}} {{end}}").strip()
+
+
 @pytest.mark.parametrize(
     ("service", "folder"),
     [("auth", "access"), ("auth", "refresh"), ("auth", "service"), ("resource", "access"), ("resource", "service")],
@@ -95,4 +100,4 @@ def test_ports_are_local_unless_asked(stack: Stack) -> None:
     unset = {k: v for k, v in stack.environment.items() if not k.endswith("_PUBLISH")}
     config = run(*stack.command, "config", env=unset)
 
-    assert (2, 0) == (config.count("127.0.0.1"), config.count("0.0.0.0"))  # noqa: S104 - must not stand there
+    assert (3, 0) == (config.count("127.0.0.1"), config.count("0.0.0.0"))  # noqa: S104 - must not stand there

@@ -76,6 +76,18 @@ def test_keys_rotate_under_way(stack: Stack, client: Client) -> None:
     assert before["sub"] == new["sub"]
 
 
+async def test_web_page_is_allowed_by_both_services(stack: Stack) -> None:
+    """The page names the services' public addresses, and both let its origin call."""
+    origin = "http://localhost:8003"  # where Compose publishes it by default
+    async with aiohttp.ClientSession(headers={"Origin": origin}) as http:
+        async with http.get(f"{stack.web_url}/config.json") as response:
+            assert {"authUrl": "http://localhost:8001", "apiUrl": "http://localhost:8002"} == await response.json()
+        calls = (http.post(f"{stack.auth_url}/refresh"), http.get(f"{stack.resource_url}/home"))
+        allowed = [(await call).headers["Access-Control-Allow-Origin"] for call in calls]
+
+    assert [origin] * 2 == allowed
+
+
 async def test_logout_reaches_the_resource_service(stack: Stack) -> None:
     """The resource service hears of a logout, and refuses an access token that has not expired."""
     account = {"username": USERNAME, "password": PASSWORD}

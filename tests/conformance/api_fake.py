@@ -37,9 +37,10 @@ class ApiFake:
         """Return the routes of the service."""
         return [
             web.get("/public", self._public),
+            web.get("/home", self._things),
             web.get("/things", self._things),
             web.post("/echo", self._echo),
-            web.put("/early-refusal", self._early_refusal, expect_handler=self._before_continue),
+            web.route("*", "/early-refusal", self._early_refusal, expect_handler=self._before_continue),
             web.get("/forbidden", self._forbidden),
             web.get("/step-up", self._step_up),
             web.get("/basic", self._basic),

@@ -7,7 +7,9 @@ from typing import Literal, Self
 
 from aiohttp import web
 
-Kind = Literal["drop_before", "drop_after", "status", "hang_before", "hang_after", "body", "half", "huge", "redirect"]
+Kind = Literal[
+    "drop_before", "drop_after", "status", "hang_before", "hang_after", "body", "half", "huge", "redirect", "none"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +20,8 @@ class Fault:
         kind: ``drop_before``/``drop_after``: the connection breaks, before or after the tokens were rotated;
             ``hang_before``/``hang_after``: nothing comes until the control API says so; ``status``: *status* with
             *retry_after*; ``body``: *status* with *body* as *content_type*, after rotating; ``half``: the answer
-            breaks off in the middle, after rotating; ``huge``: 100 MB of spaces; ``redirect``: 307 to *body*.
+            breaks off in the middle, after rotating; ``huge``: 100 MB of spaces; ``redirect``: 307 to *body*;
+            ``none``: it goes well.
     """
 
     kind: Kind

@@ -1,9 +1,12 @@
 from collections.abc import AsyncIterator
 
-import aiohttp
 import pytest
+from aiohttp.test_utils import TestClient, TestServer
 
 from auth_service.sessions import wall_clock
+from resource_service.app import create_app
+from resource_service.settings import Settings as ResourceSettings
+from resource_service.web.protocol import JsonRunner
 from tests.auth_service.conftest import (  # noqa: F401 - fixtures of the auth service, for the contract tests as well
     _no_settings_from_outside,
     auth,
@@ -12,7 +15,6 @@ from tests.auth_service.conftest import (  # noqa: F401 - fixtures of the auth s
     user,
 )
 from tests.auth_service.running import Auth, ManualClock
-from tests.resource_service.services import resource_service
 
 
 @pytest.fixture
@@ -21,14 +23,23 @@ def clock() -> ManualClock:
     return ManualClock(wall_clock())
 
 
+class ResourceServer(TestServer):
+    """Serves on the runner of the service itself, whose connections give every error its shape."""
+
+    async def _make_runner(self, **_kwargs: object) -> JsonRunner:
+        return JsonRunner(self.app)
+
+
 @pytest.fixture
-async def resource(auth: Auth) -> AsyncIterator[aiohttp.ClientSession]:  # noqa: F811 - the fixture, not the import
+async def resource(auth: Auth) -> AsyncIterator[TestClient]:  # noqa: F811 - the fixture, not the import
     """A resource service that trusts that auth service and allows one origin."""
-    trusted = auth.settings
-    async with resource_service(
-        trusted.access_keys,
-        issuer=trusted.issuer,
-        audience=trusted.audience,
-        cors_origins=("https://app.example",),
-    ) as session:
-        yield session
+    app = create_app(
+        ResourceSettings(
+            keys=auth.settings.access_keys,
+            issuer=auth.settings.issuer,
+            audience=auth.settings.audience,
+            cors_origins=("https://app.example",),
+        )
+    )
+    async with TestClient(ResourceServer(app)) as client:
+        yield client

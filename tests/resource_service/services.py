@@ -18,7 +18,7 @@ from resource_service.web.protocol import JsonRunner
 @contextlib.asynccontextmanager
 async def serving(app: web.Application) -> AsyncIterator[URL]:
     """Serve *app* on a free port, as the service itself does."""
-    runner = JsonRunner(app, shutdown_timeout=1.0)
+    runner = JsonRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     try:
         site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -110,7 +110,7 @@ def main(
     console.print(_summary(reports))
     for name, report in reports.items():
         for violation in report.violations:
-            console.print(f"[red]{name}:[/red] {violation}", highlight=False)
+            console.print(f"[red]{name}:[/red] {violation}", highlight=False, soft_wrap=True)
     if any(report.violations for report in reports.values()):
         raise typer.Exit(1)
 

@@ -13,9 +13,10 @@ from auth_service.models import Client, Session, User, new_session_id
 from auth_service.passwords import HASHER
 from auth_service.refresh_tokens import RefreshKey, RefreshTokens
 from auth_service.sessions import wall_clock
-from auth_service.store.sql import open_store
+from auth_service.store.migrate import upgrade
+from auth_service.store.sql import open_database, open_store
 from tests.postgresql import Cluster, clusters
-from tests.system.auth_processes import AuthProcess, environment, no_leftovers, run
+from tests.system.auth_processes import AuthProcess, environment, no_leftovers
 
 _YEAR_MS = 365 * 24 * 3_600_000
 USERNAME, PASSWORD = "alice", "correct horse battery staple"
@@ -149,8 +150,9 @@ async def deployed(folder: Path, database: Database, count: int = 1, **settings:
     """Yield running auth processes with keys and a current schema; end them afterwards."""
     make_keys(folder)
     deployment = Deployment(folder, database, count, settings)
-    migrated = await asyncio.to_thread(run, deployment.environment, "migrate")
-    assert migrated.returncode == 0, migrated.stderr
+    engines = open_database(database.url)
+    await upgrade(engines)
+    await engines.close()
     with no_leftovers(*deployment.processes):
         await asyncio.gather(*(process.start() for process in deployment.processes))
         yield deployment

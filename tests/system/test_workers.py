@@ -6,7 +6,7 @@ import random
 import signal
 import sqlite3
 from collections import Counter
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import aiohttp
@@ -24,7 +24,15 @@ _WORKERS = 3
 
 def _all_work(master: int, without: int | None = None) -> bool:
     workers = children(master)
-    return len(workers) == _WORKERS and without not in workers
+    return len(workers) == _WORKERS and without not in workers and all(map(_has_opened_the_database, workers))
+
+
+def _has_opened_the_database(pid: int) -> bool:
+    """Whether a worker has come so far; where there is no /proc, it is taken for granted."""
+    opened = Path(f"/proc/{pid}/fd")
+    with suppress(OSError):  # closed, or ended, while we look
+        return not opened.exists() or any("auth.db" in str(link.readlink()) for link in opened.iterdir())
+    return False
 
 
 async def _workers_die(deployment: Deployment, plan: Plan, rng: random.Random, counts: Counter[str]) -> None:

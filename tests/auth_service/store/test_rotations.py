@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
 
@@ -31,7 +30,7 @@ def kinds(outcomes: Sequence[Outcome]) -> list[tuple[Kind, int]]:
 async def test_a_rotation_updates_the_row(store: Store, session: Session) -> None:
     """The row has the next generation, the time and the digest, and comes back with its user."""
     [outcome] = await present(store, Presented(session.id, 0, "digest"), now=START_MS + 5)
-    rotated = replace(session, generation=1, rotated_at=START_MS + 5, idempotency_digest="digest")
+    rotated = session._replace(generation=1, rotated_at=START_MS + 5, idempotency_digest="digest")
 
     assert Outcome(Kind.ROTATE, 1, 0, rotated) == outcome
     assert rotated == await store.find_session(session.id)
@@ -49,7 +48,7 @@ async def test_a_rotation_without_key_clears_the_digest(store: Store, session: S
 
 async def test_outcomes_come_in_the_order_of_the_batch(store: Store, session: Session) -> None:
     """Sessions of one batch do not mix, whatever their order."""
-    others = [replace(session, id=new_session_id()) for _ in range(20)]
+    others = [session._replace(id=new_session_id()) for _ in range(20)]
     for other in others:
         await store.create_session(other, verified_hash=HASH)
     batch = [Presented(other.id, number % 3) for number, other in enumerate(others)]
@@ -97,7 +96,7 @@ async def test_a_reuse_takes_back_the_rest_of_its_batch(store: Store, session: S
 
 async def test_a_reuse_ends_no_other_session(store: Store, session: Session) -> None:
     """Another session of the same batch and the same user rotates."""
-    other = replace(session, id=new_session_id())
+    other = session._replace(id=new_session_id())
     await store.create_session(other, verified_hash=HASH)
     for generation in range(2):
         await present(store, Presented(session.id, generation))

@@ -1,7 +1,6 @@
 """The contracts of ``Store`` for accounts and sessions."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 
@@ -21,7 +20,7 @@ LATER = START_MS + 1000
 
 async def add_session(store: Store, session: Session, **changes: object) -> Session:
     """Store a session like *session*, with an id of its own."""
-    added = replace(session, id=new_session_id(), **changes)
+    added = session._replace(id=new_session_id(), **changes)
     assert await store.create_session(added, verified_hash=HASH)
     return added
 
@@ -45,13 +44,13 @@ async def test_a_user_is_found_by_name_and_by_id(store: Store, user: User) -> No
 
 async def test_a_name_is_taken_once(store: Store, user: User) -> None:
     """A second user of one name is not added, and changes nothing."""
-    assert not await store.add_user(replace(OTHER, username="zs"), "other", now=LATER)
+    assert not await store.add_user(OTHER._replace(username="zs"), "other", now=LATER)
     assert [user] == await store.list_users()
 
 
 async def test_of_many_who_take_a_name_at_once_one_has_it(store: Store) -> None:
     """Concurrent additions of one name: exactly one is added."""
-    candidates = [replace(OTHER, id=f"id {number}") for number in range(8)]
+    candidates = [OTHER._replace(id=f"id {number}") for number in range(8)]
 
     added = await asyncio.gather(*(store.add_user(user, HASH, now=LATER) for user in candidates))
 
@@ -197,7 +196,7 @@ async def test_expired_sessions_are_deleted_a_few_at_a_time(store: Store, sessio
 @pytest.mark.parametrize("name", ["'; DROP TABLE users; --", "ж", "🔑", "%", "a" * 255])
 async def test_any_text_is_a_name(store: Store, name: str) -> None:
     """Names are values, never SQL."""
-    user = replace(OTHER, username=name)
+    user = OTHER._replace(username=name)
 
     assert await store.add_user(user, HASH, now=LATER)
     found = await store.find_credentials(name)

@@ -3,7 +3,6 @@ import sqlite3
 import stat
 import threading
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -154,7 +153,7 @@ async def test_a_caller_that_is_cancelled_leaves_its_transaction_whole(url: str,
 
 async def test_a_failed_batch_has_done_nothing(store: Store, session: Session, tmp_path: Path) -> None:
     """A batch that the database cannot carry out to its end leaves every row as it was."""
-    other = replace(session, id=new_session_id())
+    other = session._replace(id=new_session_id())
     await store.create_session(other, verified_hash=HASH)
     for generation in range(2):
         await store.rotate([Presented(other.id, generation)], now=START_MS, policy=POLICY)

@@ -1,0 +1,101 @@
+"""What clients do when a token expires under many concurrent requests: refresh calls, failures, time.
+
+Each client runs in a process of its own against one small fake pair (``benchmarks/fake_services.py``), whose access
+token has just stopped being good, and fires all requests at once. The fake takes each refresh token once.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from benchmarks.installation import PEERS, NotInstalled, node_modules, python_of
+from benchmarks.servers import REPOSITORY, cores, server
+
+REQUESTS = 1000
+ROUND_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """One client.
+
+    Attributes:
+        command: gives the command of a script which reads its task as an argument and prints ``{"failed", "seconds"}``.
+    """
+
+    name: str
+    what: str
+    command: Callable[[], list[str]]
+
+
+@dataclass(slots=True)
+class Series:
+    """What one client did, round by round."""
+
+    name: str
+    what: str
+    refresh_calls: list[int] = field(default_factory=list)
+    failed: list[int] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    left_out: str | None = None
+
+
+def _node(script: str) -> Callable[[], list[str]]:
+    return lambda: ["node", str(node_modules() / script)]
+
+
+CLIENTS = (
+    Client(
+        "dualtoken", "TokenSource and BearerAuth, defaults", lambda: [sys.executable, "-m", "benchmarks.expiry_own"]
+    ),
+    Client(
+        "Authlib AsyncOAuth2Client", "defaults but for the pool's timeout; refreshes by the clock, not on 401",
+        lambda: [str(python_of("authlib")), str(PEERS / "authlib" / "peer.py")],
+    ),
+    Client(
+        "axios-auth-refresh",
+        "as its README shows it, defaults: a 401 that comes during a refresh is handed to its caller",
+        _node("axios_client.mjs"),
+    ),
+    Client("@badgateway/oauth2-client", "OAuth2Fetch as its README shows it", _node("badgateway_client.mjs")),
+)  # fmt: skip
+
+
+def measure(rounds: int, requests: int) -> list[Series]:
+    """Let each client meet an expiry, in turn, round by round."""
+    series = {client.name: Series(client.name, client.what) for client in CLIENTS}
+    with server("-m", "benchmarks.fake_services", core=cores()[0]) as port:
+        for round_ in range(-1, rounds):  # the first one warms up
+            for client in CLIENTS if round_ % 2 else reversed(CLIENTS):
+                each = series[client.name]
+                if each.left_out is None:
+                    try:
+                        _meet(each, client, port, requests, counts=round_ >= 0)
+                    except (NotInstalled, OSError, ValueError, subprocess.SubprocessError) as error:
+                        each.left_out = str(error).splitlines()[0]
+    return list(series.values())
+
+
+def _meet(series: Series, client: Client, port: int, requests: int, *, counts: bool) -> None:
+    base = f"http://127.0.0.1:{port}"
+    task = _post(f"{base}/reset") | {"base": base, "requests": requests}
+    run = subprocess.run(
+        [*client.command(), json.dumps(task)], cwd=REPOSITORY, capture_output=True, text=True, timeout=ROUND_S,
+        check=True, preexec_fn=lambda: os.sched_setaffinity(0, {cores()[1]}),
+    )  # fmt: skip
+    told = json.loads(run.stdout.splitlines()[-1])
+    if counts:
+        series.refresh_calls.append(_post(f"{base}/stop")["refresh_calls"])
+        series.failed.append(told["failed"])
+        series.seconds.append(told["seconds"])
+        print(f"  {client.name:28} {series.refresh_calls[-1]} refresh calls, {told}", file=sys.stderr, flush=True)
+
+
+def _post(url: str) -> dict[str, object]:
+    with urllib.request.urlopen(urllib.request.Request(url, method="POST"), timeout=10) as answer:  # noqa: S310 - loopback
+        read: dict[str, object] = json.load(answer)
+        return read

@@ -1,0 +1,185 @@
+"""dualtoken beside what people use today, in one run on one machine: ``make bench``.
+
+    python -m benchmarks.side_by_side [--rounds 5] [--seconds 2] [--connections 64] [--only refresh|read|client]
+
+Each server runs in one process on one core, the load comes from another one; servers are asked in turn, round by round,
+in changing order; medians, least and greatest of all rounds, and ratios of the same round, are given; so are rates by
+the server's processor time, which other work on the machine disturbs less. Peers that cannot
+be installed are named and left out. Writes ``benchmarks/results/side-by-side.md`` and ``.json``. Everything stays on
+loopback.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import re
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import uvloop
+
+from benchmarks import expiry
+from benchmarks.contenders import READS, REFRESHES, Contender, Maker
+from benchmarks.http_load import load
+from benchmarks.installation import NotInstalled, versions
+from benchmarks.servers import cores
+
+RESULTS = Path(__file__).parent / "results"
+WARM_UP = 256  # requests, before a rate can be guessed
+ROUND_S = 60.0  # at most
+
+
+@dataclass(slots=True)
+class Series:
+    """What one server did, round by round."""
+
+    name: str
+    what: str
+    per_second: list[float] = field(default_factory=list)
+    per_cpu_second: list[float] = field(default_factory=list)
+    p99_ms: list[float] = field(default_factory=list)
+    left_out: str | None = None
+
+
+def measure(contenders: Sequence[Contender], options: argparse.Namespace) -> list[Series]:
+    """Start all of *contenders* and ask them in turn."""
+    series = {c.name: Series(c.name, c.what) for c in contenders}
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        running: dict[str, tuple[int, Maker]] = {}
+        for contender in contenders:
+            try:
+                running[contender.name] = stack.enter_context(contender.start(folder, options.connections))
+            except (NotInstalled, OSError) as error:
+                series[contender.name].left_out = str(error)
+        uvloop.run(rounds(running, series, options))
+    return list(series.values())
+
+
+async def rounds(running: dict[str, tuple[int, Maker]], series: dict[str, Series], options: argparse.Namespace) -> None:
+    """Ask the servers in turn; one that fails is left out from then on."""
+    guessed: dict[str, float] = {}
+    for round_ in range(-3, options.rounds):  # the first guess the rates and warm up
+        for name in sorted(running, reverse=bool(round_ % 2)):
+            port, maker = running[name]
+            # A number of requests, not a time: then every answer is read, and no chain of refreshes breaks off.
+            wanted = guessed.get(name, 0) * options.seconds
+            cpu_s = _cpu_s()
+            try:
+                async with asyncio.timeout(ROUND_S):
+                    run = await load(
+                        "127.0.0.1", port, maker, connections=options.connections, count=max(WARM_UP, int(wanted))
+                    )
+                failure = run.failures[0] if run.failures else None
+            except (OSError, TimeoutError) as error:
+                failure = str(error) or f"no end within {ROUND_S:g} s"
+            if failure is not None:
+                series[name].left_out = f"failed under load: {failure}"
+                del running[name]
+                continue
+            guessed[name] = run.per_second
+            if round_ >= 0:
+                series[name].per_second.append(run.per_second)
+                series[name].per_cpu_second.append(run.requests / max(_cpu_s() - cpu_s, 1e-9))
+                series[name].p99_ms.append(run.percentile_s(99) * 1000)
+                print(f"  {round_ + 1:2} {name:32} {run.per_second:9.0f}/s", file=sys.stderr, flush=True)
+
+
+def _cpu_s() -> float:
+    """Return the processor time of all servers, in seconds: those that are not asked need none."""
+    times = [child.cpu_times() for child in psutil.Process().children(recursive=True)]
+    return sum(each.user + each.system for each in times)
+
+
+def spread(values: Sequence[float], form: str) -> str:
+    """Write a median with its least and greatest."""
+    middle, low, high = (format(v, form) for v in (statistics.median(values), min(values), max(values)))
+    return f"{middle} ({low} to {high})"
+
+
+def table(series: Sequence[Series], unit: str) -> list[str]:
+    """Return a table in Markdown; the first of *series* is ours."""
+    ours = series[0]
+    lines = [
+        f"| server | {unit}/s | dualtoken ÷ it | {unit}/s of processor time | dualtoken ÷ it | p99, ms | set-up |",
+        "|---|---:|---:|---:|---:|---:|---|",
+    ]
+    for each in series:
+        if each.left_out is not None:
+            lines.append(f"| {each.name} | left out: {each.left_out} | | | | | {each.what} |")
+            continue
+        cells = [each.name]
+        for mine, its in ((ours.per_second, each.per_second), (ours.per_cpu_second, each.per_cpu_second)):
+            pairs = [a / b for a, b in zip(mine, its, strict=False)]
+            cells += [spread(its, ",.0f"), spread(pairs, ".2f") if pairs and each is not ours else ""]
+        lines.append(f"| {' | '.join(cells)} | {spread(each.p99_ms, '.1f')} | {each.what} |")
+    return lines
+
+
+def client_table(series: Sequence[expiry.Series]) -> list[str]:
+    """Return the table of the clients in Markdown."""
+    lines = [
+        "| client | refresh calls | failed requests | seconds | how it is set up |",
+        "|---|---:|---:|---:|---|",
+    ]
+    for each in series:
+        if each.left_out is not None:
+            lines.append(f"| {each.name} | left out: {each.left_out} | | | {each.what} |")
+            continue
+        calls, failed = spread(each.refresh_calls, ".0f"), spread(each.failed, ".0f")
+        lines.append(f"| {each.name} | {calls} | {failed} | {spread(each.seconds, '.2f')} | {each.what} |")
+    return lines
+
+
+def machine() -> str:
+    """Return the machine in one line."""
+    found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    runtimes = ", ".join(f"{name} {version}" for name, version in versions().items())
+    return f"{found[1] if found else platform.machine()}, {os.cpu_count()} cores, {platform.system()}; {runtimes}"
+
+
+def main() -> None:
+    """Measure, print and write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--requests", type=int, default=expiry.REQUESTS, help="concurrent ones, of each client")
+    parser.add_argument("--only", choices=["refresh", "read", "client"])
+    options = parser.parse_args()
+    began = time.time()
+    lines = [
+        f"Machine: {machine()}. {options.rounds} rounds of {options.seconds:g} s, {options.connections} connections."
+    ]
+    figures: dict[str, Any] = {"machine": machine(), "began_at": began, "options": vars(options)}
+    if options.only in (None, "refresh"):
+        refreshes = measure(REFRESHES, options)
+        figures["refresh"] = [asdict(each) for each in refreshes]
+        lines += ["", "### Rotations per second and process", "", *table(refreshes, "refreshes")]
+    if options.only in (None, "read"):
+        reads = measure(READS, options)
+        figures["read"] = [asdict(each) for each in reads]
+        lines += ["", "### Verified requests per second and process", "", *table(reads, "requests")]
+    if options.only in (None, "client"):
+        clients = expiry.measure(options.rounds, options.requests)
+        figures["client"] = [asdict(each) for each in clients]
+        lines += ["", f"### {options.requests:,} concurrent requests at expiry", "", *client_table(clients)]
+    print("\n".join(lines))
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "side-by-side.md").write_text("\n".join(lines) + "\n")
+    (RESULTS / "side-by-side.json").write_text(json.dumps(figures, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    os.sched_setaffinity(0, {cores()[1]})
+    main()

@@ -1,0 +1,66 @@
+"""Opening and closing the sessions of a worker process."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+from client.errors import AuthUnavailable, ClientError
+from client.loadtest.users import VirtualUser
+
+LOGINS_AT_ONCE: Final = 4  # each costs the auth service a password hash
+LOGOUTS_AT_ONCE: Final = 16
+LOGOUT_S: Final = 10.0  # for all of them
+
+
+def write(line: dict[str, Any]) -> None:
+    """Tell the runner."""
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+async def log_in(users: Sequence[VirtualUser], username: str, password: str, order: "asyncio.Task[bytes]") -> None:
+    """Open all sessions, unless an order comes before: that is to stop.
+
+    Raises:
+        ExceptionGroup: of what the auth service refuses.
+    """
+    waiting = iter(users)
+
+    async def some() -> None:
+        for user in waiting:
+            if order.done():
+                return
+            await _log_in(user, username, password)
+            write({"sessions": 1})
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(LOGINS_AT_ONCE):
+            group.create_task(some())
+
+
+async def _log_in(user: VirtualUser, username: str, password: str) -> None:
+    while True:
+        try:
+            return await user.log_in(username, password)
+        except AuthUnavailable as error:
+            if error.retry_after is None:
+                raise
+            await asyncio.sleep(error.retry_after)  # what the service asks for
+
+
+async def log_out(users: Sequence[VirtualUser]) -> None:
+    """Close all sessions, as far as the auth service lets us in a few seconds."""
+    waiting = iter(users)
+
+    async def some() -> None:
+        for user in waiting:
+            with suppress(ClientError):
+                await user.source.logout()
+
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LOGOUT_S), asyncio.TaskGroup() as group:
+            for _ in range(LOGOUTS_AT_ONCE):
+                group.create_task(some())

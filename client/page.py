@@ -1,0 +1,141 @@
+"""Serves the web page: static files under a strict Content-Security-Policy, and the addresses of both services."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+from yarl import URL
+
+from client.addresses import auth_base
+from client.errors import ConfigurationError
+from client.exits import Exit
+
+FILES: Final = Path(__file__).parent / "web"
+DEFAULT_AUTH_URL: Final = "http://localhost:8001"
+DEFAULT_API_URL: Final = "http://localhost:8002"
+DEFAULT_PORT: Final = 8003
+SHUTDOWN_S: Final = 5.0
+_NAMES: Final = (
+    "app.js", "icon.svg", "silent-refresh.js", "style.css", "thief.js", "timeline.js", "words.js",
+)  # fmt: skip
+
+
+def create_app(auth_url: str, api_url: str) -> web.Application:
+    """Wire the page's server.
+
+    Args:
+        auth_url: base address of the auth service, as the browser reaches it.
+        api_url: the same of the resource service.
+
+    Raises:
+        ConfigurationError: one of them is no address.
+    """
+    # Plain http to another host is the browser's to refuse: the page may stand behind a proxy that ends TLS.
+    auth, api = (auth_base(url, allow_insecure=True) for url in (auth_url, api_url))
+    headers = _headers(auth, api)
+    addresses = {"authUrl": str(auth).rstrip("/"), "apiUrl": str(api).rstrip("/")}
+
+    async def config(_request: web.Request) -> web.Response:
+        return web.json_response(addresses)
+
+    async def alive(_request: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def harden(_request: web.Request, response: web.StreamResponse) -> None:
+        response.headers.update(headers)
+
+    app = web.Application()
+    app.on_response_prepare.append(harden)
+    app.add_routes(
+        [
+            web.get("/", _file("index.html")),
+            *(web.get(f"/{name}", _file(name)) for name in _NAMES),
+            web.get("/config.json", config),
+            web.get("/health/live", alive),
+            web.get("/health/ready", alive),
+        ]
+    )
+    return app
+
+
+def _headers(auth: URL, api: URL) -> dict[str, str]:
+    policy = {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "style-src": "'self'",
+        "img-src": "'self'",
+        "connect-src": f"'self' {auth.origin()} {api.origin()}",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+        "require-trusted-types-for": "'script'",
+        "trusted-types": "'none'",
+    }
+    return {
+        "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-cache",
+    }
+
+
+def _file(name: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def answer(_request: web.Request) -> web.StreamResponse:
+        return web.FileResponse(FILES / name)
+
+    return answer
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a listening socket; port 0: any free one.
+
+    Raises:
+        ConfigurationError: the port is taken, or the address is not this machine's.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
+        return socket.create_server((host, port), family=family)
+    except (OSError, UnicodeError) as error:  # UnicodeError: a name that IDNA cannot encode
+        reason = error.strerror if isinstance(error, OSError) else "not a host name"
+        raise ConfigurationError(f"cannot listen on {host}:{port}: {reason}") from None
+
+
+@asynccontextmanager
+async def serving_page(listener: socket.socket, *, auth_url: str, api_url: str) -> AsyncIterator[None]:
+    """Serve the page on *listener* until the end of the block.
+
+    Raises:
+        ConfigurationError: see :func:`create_app`.
+    """
+    runner = web.AppRunner(create_app(auth_url, api_url), access_log=None, shutdown_timeout=SHUTDOWN_S)
+    await runner.setup()
+    try:
+        await web.SockSite(runner, listener).start()
+        yield
+    finally:
+        await runner.cleanup()
+
+
+async def serve_page(*, host: str, port: int, auth_url: str, api_url: str) -> Exit:
+    """Serve the page until Ctrl-C or SIGTERM; say where, in one line on standard output.
+
+    Raises:
+        ConfigurationError: an address is none, or cannot be listened on.
+    """
+    stopped = asyncio.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(name, stopped.set)
+    with bind(host, port) as listener:
+        async with serving_page(listener, auth_url=auth_url, api_url=api_url):
+            shown = f"[{host}]" if ":" in host else host
+            print(f"client web listening on http://{shown}:{listener.getsockname()[1]}", flush=True)
+            await stopped.wait()
+    return Exit.OK

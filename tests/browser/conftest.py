@@ -1,0 +1,115 @@
+"""Chromium, both services as processes, the page, and a gate in front of the auth service."""
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from yarl import URL
+
+from client.page import bind, serving_page
+from tests.browser.gate import Gate, gate_before
+from tests.browser.tabs import DEADLINE_MS, Tab
+from tests.system.processes import PASSWORD, Deployment, deployment_in, prepare, succeed
+
+ACCESS_TTL_S = 4
+_FLAGS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+OpenTab = Callable[..., Awaitable[Tab]]
+OpenPage = Callable[..., Awaitable[Page]]
+
+
+@dataclass(frozen=True)
+class World:
+    """Where everything is. ``page`` may call both services; ``foreign`` serves the same files and may call none."""
+
+    page: URL
+    foreign: URL
+    api: URL
+    gate: Gate
+    deployment: Deployment
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The browser's path: ``$CHROMIUM``, or where Debian puts it."""
+    path = os.environ.get("CHROMIUM") or "/usr/bin/chromium"
+    if not Path(path).exists():
+        pytest.skip(f"no Chromium at {path}: install it, or set CHROMIUM")
+    return path
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser(chromium: str) -> AsyncIterator[Browser]:
+    """A browser for all tests; each has a profile of its own."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=_FLAGS)
+        yield browser
+        await browser.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def world(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    """Both services, with access tokens of 4 s, two users, the page, and the same page where it may not be."""
+    del chromium  # without a browser nothing needs to start
+    deployment = deployment_in(tmp_path_factory.mktemp("deployment"))
+    await prepare(deployment)
+    add = ("users", "add", "mk", "--email", "mk@example.org", "--scope", "read write")
+    await succeed("auth_service", *add, settings=deployment.auth, stdin=f"{PASSWORD}\n")
+    listeners = [bind("127.0.0.1", 0) for _ in range(2)]
+    page, foreign = (URL(f"http://localhost:{listener.getsockname()[1]}") for listener in listeners)
+    origin = str(page.origin())
+    secret = "s" * 32
+    async with AsyncExitStack() as stack:
+        auth = await stack.enter_async_context(
+            deployment.auth_service(
+                AUTH_ACCESS_TTL_S=ACCESS_TTL_S, AUTH_CORS_ORIGINS=origin, AUTH_SERVICE_SECRET=secret
+            )
+        )
+        resource = await stack.enter_async_context(
+            deployment.resource_service(
+                RESOURCE_LEEWAY_S=0, RESOURCE_CORS_ORIGINS=origin, RESOURCE_SERVICE_SECRET=secret,
+                RESOURCE_REVOCATIONS_URL=auth.url / "revocations",
+            )
+        )  # fmt: skip
+        gate = await stack.enter_async_context(gate_before(auth.url))
+        api = resource.url.with_host("localhost")
+        for listener in listeners:
+            stack.enter_context(listener)
+            await stack.enter_async_context(serving_page(listener, auth_url=str(gate.url), api_url=str(api)))
+        yield World(page, foreign, api, gate, deployment)
+
+
+@pytest.fixture
+def gate(world: World) -> Gate:
+    """The gate, with nothing seen yet and everything let through."""
+    world.gate.reset()
+    return world.gate
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
+    """A profile of its own: cookies, localStorage, tabs."""
+    context = await browser.new_context()
+    context.set_default_timeout(DEADLINE_MS)
+    yield context
+    await context.close()
+
+
+@pytest.fixture
+def open_tab(context: BrowserContext, world: World, gate: Gate) -> OpenTab:
+    """Open a tab that holds a session and nothing else; options go to ``createSession``."""
+
+    async def open_tab(*, base: URL | None = None, **options: object) -> Tab:
+        tab = Tab(await context.new_page(), str(gate.url), str(world.api))
+        await tab.page.goto(str((base or world.page) / "health/live"))  # a document without scripts of its own
+        await tab.create_session(**options)
+        return tab
+
+    return open_tab

@@ -1,0 +1,113 @@
+"""What stands between the browser and the auth service: counts what passes, and holds or spoils it on demand."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import aiohttp
+from aiohttp import web
+from yarl import URL
+
+_WITHIN_S = 30
+_PER_HOP = {"connection", "content-length", "date", "host", "keep-alive", "server", "transfer-encoding"}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One request on the wire, and the status that the auth service gave it; 0 if it never got there."""
+
+    method: str
+    path: str
+    key: str | None
+    status: int
+
+
+@dataclass
+class Gate:
+    """A reverse proxy in front of the auth service. Reset between tests."""
+
+    target: URL
+    url: URL = field(default_factory=URL)
+    seen: list[Seen] = field(default_factory=list)
+    answers: asyncio.Event = field(default_factory=asyncio.Event)
+    refuse: int = 0
+    lose: int = 0
+    _news: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    def reset(self) -> None:
+        """Let everything through, and forget what was seen."""
+        self.seen.clear()
+        self.answers.set()
+        self.refuse = self.lose = 0
+
+    def hold_answers(self) -> None:
+        """From now on requests reach the auth service, and answers wait until ``answers`` is set."""
+        self.answers.clear()
+
+    @property
+    def refreshes(self) -> list[Seen]:
+        """Every POST to /refresh."""
+        return [seen for seen in self.seen if (seen.method, seen.path) == ("POST", "/refresh")]
+
+    async def until_refreshes(self, count: int) -> None:
+        """Return when the auth service has seen that many refreshes."""
+        async with asyncio.timeout(_WITHIN_S), self._news:
+            await self._news.wait_for(lambda: len(self.refreshes) >= count)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Pass a request on, and its answer back."""
+        concerned = request.method == "POST"
+        if concerned and self.refuse > 0:
+            self.refuse -= 1
+            await self._note(request, 0)
+            origin = {"Access-Control-Allow-Origin": request.headers.get("Origin", "")}
+            return web.Response(status=503, headers={**origin, "Access-Control-Allow-Credentials": "true"})
+        headers = {name: value for name, value in request.headers.items() if name.lower() not in _PER_HOP}
+        body = await request.read()
+        async with request.app[HTTP].request(
+            request.method, self.target.join(request.rel_url), headers=headers, data=body or None
+        ) as answer:
+            content = await answer.read()
+        await self._note(request, answer.status)
+        if concerned:
+            await self.answers.wait()
+            if self.lose > 0:
+                self.lose -= 1
+                assert request.transport is not None
+                request.transport.abort()
+        passed = [(name, value) for name, value in answer.headers.items() if name.lower() not in _PER_HOP]
+        response = web.Response(status=answer.status, body=content)
+        response.headers.clear()
+        for name, value in passed:
+            response.headers.add(name, value)
+        return response
+
+    async def _note(self, request: web.Request, status: int) -> None:
+        async with self._news:
+            self.seen.append(Seen(request.method, request.path, request.headers.get("Idempotency-Key"), status))
+            self._news.notify_all()
+
+
+HTTP = web.AppKey("HTTP", aiohttp.ClientSession)
+
+
+@asynccontextmanager
+async def gate_before(target: URL) -> AsyncIterator[Gate]:
+    """Run a gate before the auth service at *target*."""
+    gate = Gate(target)
+    gate.reset()
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", gate.handle)
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False) as http:
+        app[HTTP] = http
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        gate.url = URL(f"http://localhost:{runner.addresses[0][1]}")
+        try:
+            yield gate
+        finally:
+            gate.answers.set()
+            await runner.cleanup()

@@ -1,0 +1,85 @@
+"""The load test's report, in a real browser."""
+
+import asyncio
+import shutil
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Page, async_playwright
+
+from client.loadtest.report import render
+from tests.client.loadtest.results import result
+
+REPOSITORY = Path(__file__).parents[2]
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# How much ink of the data each chart shows: paths of lines and bars that have a length.
+INK = """() => Object.fromEntries([...document.querySelectorAll(".js-plotly-plot")].map((chart) => [chart.id,
+  [...chart.querySelectorAll(".scatterlayer path.js-line, .barlayer path")]
+    .filter((path) => path.getTotalLength() > 1).length]))"""
+COLOURS = """() => [getComputedStyle(document.body).backgroundColor,
+  getComputedStyle(document.querySelector(".js-plotly-plot .xtick text")).fill]"""
+OVERFLOW = """() => [...document.querySelectorAll(".js-plotly-plot svg.main-svg")]
+  .filter((svg) => svg.getBoundingClientRect().right > svg.closest("section").getBoundingClientRect().right).length"""
+
+
+@pytest.fixture(params=["light", "dark"])
+async def page(request: pytest.FixtureRequest) -> AsyncIterator[Page]:
+    """Return a page of a browser whose user prefers light or dark; an error on the page fails the test."""
+    if (browser := next(filter(None, map(shutil.which, BROWSERS)), None)) is None:
+        pytest.skip("no Chromium on this machine")
+    problems: list[str] = []
+    async with async_playwright() as playwright:
+        # Without its sandbox the browser runs as root, too; the page is our own.
+        opened = await playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
+        page = await opened.new_page(color_scheme=request.param, viewport={"width": 1200, "height": 900})
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("request", lambda asked: problems.append(asked.url) if not asked.url.startswith("file:") else None)
+        yield page
+        await opened.close()
+    assert [] == problems
+
+
+async def test_every_chart_is_drawn(page: Page, tmp_path: Path) -> None:
+    """All charts show their data, within their columns, and the page asks nobody for anything."""
+    path = tmp_path / "report.html"
+    path.write_text(render(result()), encoding="utf-8")
+    await page.goto(path.as_uri())
+    ink = await page.evaluate(INK)
+
+    assert {"over-time", "distribution", "percentiles"} == ink.keys()
+    assert [5, 2] == [min(ink["over-time"], 5), ink["percentiles"]]
+    assert ink["distribution"] > 2
+    assert 0 == await page.evaluate(OVERFLOW)
+
+
+async def test_charts_follow_light_and_dark(page: Page, tmp_path: Path) -> None:
+    """The button turns page and charts over; text and background never have one colour."""
+    path = tmp_path / "report.html"
+    path.write_text(render(result()), encoding="utf-8")
+    await page.goto(path.as_uri())
+    before = await page.evaluate(COLOURS)
+    await page.get_by_role("button", name="dark / light").click()
+    turned = f"before => {{ const now = ({COLOURS})(); return now.every((colour, n) => colour !== before[n]); }}"
+    await page.wait_for_function(turned, arg=before)
+    after = await page.evaluate(COLOURS)
+
+    assert 4 == len({*before, *after})
+
+
+async def test_a_run_on_the_services_draws_its_charts(page: Page, tmp_path: Path) -> None:
+    """``loadtest --self-contained --html`` starts both services, passes, and writes a report with its charts drawn."""
+    path = tmp_path / "report.html"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "client", "loadtest", "--self-contained", "--users", "5", "--concurrency", "50",
+        "--duration", "4", "--expire-every", "1.5", "--html", str(path),
+        cwd=REPOSITORY, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    _, errors = await process.communicate()
+    assert 0 == process.returncode, errors.decode()
+    await page.goto(path.as_uri())
+    ink = await page.evaluate(INK)
+
+    assert "Passed" == await page.get_by_role("status").locator("strong").inner_text()
+    assert all(number > 1 for number in ink.values()), ink

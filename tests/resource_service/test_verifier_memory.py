@@ -1,0 +1,46 @@
+"""Memory stays flat, however many tokens pass through."""
+
+import gc
+import tracemalloc
+
+from resource_service.jwk_set import parse_jwk_set
+from resource_service.revoked_sessions import RevokedSessions
+from resource_service.verify import Policy, Verifier
+from tests.resource_service.clock import Clock
+from tests.resource_service.issuer import AUDIENCE, ISSUER, NOW, Key
+from tests.resource_service.jwk_sets import jwk_set
+
+SLACK = 256 * 1024
+"""Bytes: what interpreters keep for themselves, far below one more cache."""
+
+
+def test_different_tokens_do_not_accumulate() -> None:
+    """Once the cache is full, ten times as many tokens take no more memory."""
+    key = Key()
+    verifier = Verifier(Policy(ISSUER, AUDIENCE), cached_tokens=1000, clock=Clock(NOW + 10))
+    verifier.use(parse_jwk_set(jwk_set(key.jwk)))
+
+    def verify(first: int, number: int) -> int:
+        for jti in range(first, first + number):
+            verifier.verify(key.token(jti=str(jti)))
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    try:
+        full = verify(0, 2_000)
+        later = verify(2_000, 20_000)
+    finally:
+        tracemalloc.stop()
+
+    assert (1000, True) == (verifier.cached, later - full < SLACK)
+
+
+def test_revocations_do_not_accumulate() -> None:
+    """At a steady rate, as many are remembered as fit into the life of a token."""
+    revoked = RevokedSessions(retention_s=100)
+    for second in range(10_000):
+        revoked.add(f"session-{second}", second)
+        revoked.prune(second)
+
+    assert 100 == len(revoked.ids)

@@ -1,0 +1,284 @@
+"""The middleware in an application that is not ours."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from resource_service.authenticator import FeedPolicy
+from resource_service.web.bearer import CLAIMS, Bearer, optional, public, requires
+from tests.resource_service.clock import Clock
+from tests.resource_service.issuer import AUDIENCE, ISSUER, NOW, SID, Key, write_keys
+from tests.resource_service.services import bearer as credentials
+from tests.resource_service.services import serving
+
+KEY = Key()
+READER = credentials(KEY.token(scope="read"))
+WRITER = credentials(KEY.token(scope="read write"))
+BAD = credentials("nonsense")
+
+
+async def plain(request: web.Request) -> web.Response:
+    """Say who calls."""
+    claims = request.get(CLAIMS)
+    return web.json_response({"sub": claims and claims.sub})
+
+
+@requires("write")
+async def writing(request: web.Request) -> web.Response:
+    """Say who writes."""
+    return await plain(request)
+
+
+@requires("read")
+@requires("write")
+async def both(request: web.Request) -> web.Response:
+    """Say who may do both."""
+    return await plain(request)
+
+
+@optional
+async def greeting(request: web.Request) -> web.Response:
+    """Greet anybody, and some by name."""
+    return await plain(request)
+
+
+@optional
+@requires("write")
+async def inconsistent(request: web.Request) -> web.Response:
+    """Nobody has no scopes."""
+    return await plain(request)
+
+
+@public
+async def status(_request: web.Request) -> web.Response:
+    """Tell anybody."""
+    return web.json_response({"sub": None})
+
+
+class Item(web.View):
+    """A class-based handler whose methods ask for different things."""
+
+    @public
+    async def get(self) -> web.Response:
+        """For anybody."""
+        return web.json_response({"sub": None})
+
+    async def put(self) -> web.Response:
+        """For those who are known."""
+        return await plain(self.request)
+
+    @requires("write")
+    async def delete(self) -> web.Response:
+        """For writers."""
+        return await plain(self.request)
+
+
+def _foreign_application() -> web.Application:
+    app = web.Application()
+    app.add_routes(
+        [
+            web.get("/plain", plain),
+            web.get("/writing", writing),
+            web.get("/both", both),
+            web.get("/greeting", greeting),
+            web.get("/inconsistent", inconsistent),
+            web.get("/status", status),
+            web.view("/item", Item),
+            web.options("/preflighted", plain),
+            web.route("*", "/anything", plain),
+        ]
+    )
+    return app
+
+
+@contextlib.asynccontextmanager
+async def _mounted(path: Path, **options: Any) -> AsyncIterator[aiohttp.ClientSession]:
+    app = _foreign_application()
+    # The three lines of the README, but for the clock:
+    keys = write_keys(path / "access.jwks.json", KEY)
+    Bearer(issuer=ISSUER, audience=AUDIENCE, keys=keys, clock=Clock(NOW + 10), **options).mount(app)
+    async with serving(app) as url, aiohttp.ClientSession(url) as session:
+        yield session
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "expected"),
+    [
+        ("GET", "/plain", {}, 401),
+        ("GET", "/plain", BAD, 401),
+        ("GET", "/plain", READER, 200),
+        ("GET", "/writing", {}, 401),
+        ("GET", "/writing", READER, 403),
+        ("GET", "/writing", WRITER, 200),
+        ("GET", "/both", READER, 403),
+        ("GET", "/both", WRITER, 200),
+        ("GET", "/greeting", {}, 200),
+        ("GET", "/greeting", {"Authorization": "Basic eDp5"}, 200),
+        ("GET", "/greeting", BAD, 401),
+        ("GET", "/greeting", READER, 200),
+        ("GET", "/inconsistent", {}, 401),
+        ("GET", "/inconsistent", WRITER, 200),
+        ("GET", "/status", {}, 200),
+        ("GET", "/status", BAD, 200),
+        ("GET", "/item", {}, 200),
+        ("GET", "/item", BAD, 200),
+        ("PUT", "/item", {}, 401),
+        ("PUT", "/item", READER, 200),
+        ("DELETE", "/item", {}, 401),
+        ("DELETE", "/item", READER, 403),
+        ("DELETE", "/item", WRITER, 200),
+        ("GET", "/nowhere", {}, 404),
+        ("GET", "/nowhere", BAD, 404),
+        ("POST", "/plain", {}, 405),
+        ("OPTIONS", "/preflighted", {}, 401),
+        ("OPTIONS", "/preflighted", {"Origin": "https://a", "Access-Control-Request-Method": "GET"}, 200),
+        ("OPTIONS", "/anything", {"Origin": "https://a", "Access-Control-Request-Method": "GET"}, 401),
+    ],
+)
+async def test_each_route_gets_what_it_asks_for(
+    method: str, path: str, headers: dict[str, str], expected: int, tmp_path: Path
+) -> None:
+    """A token by default; none, perhaps one, or one with a scope where the handler says so."""
+    async with _mounted(tmp_path) as session, session.request(method, path, headers=headers) as answer:
+        assert expected == answer.status
+
+
+async def test_an_optional_route_knows_who_calls(tmp_path: Path) -> None:
+    """Anonymous without a token, known with one."""
+    async with _mounted(tmp_path) as session:
+        found = [await (await session.get("/greeting", headers=headers)).json() for headers in ({}, READER)]
+
+    assert [{"sub": None}, {"sub": "user-1"}] == found
+
+
+async def test_challenges_name_the_realm(tmp_path: Path) -> None:
+    """The audience, unless another is given."""
+    async with _mounted(tmp_path, realm="inventory") as session, session.get("/writing", headers=READER) as answer:
+        assert (
+            'Bearer realm="inventory", error="insufficient_scope", scope="write"' == answer.headers["WWW-Authenticate"]
+        )
+
+
+async def test_a_scope_without_a_bearer_is_a_failure() -> None:
+    """A check that nobody configured must not pass."""
+    async with (
+        serving(_foreign_application()) as url,
+        aiohttp.ClientSession(url) as session,
+        session.get("/writing", headers=WRITER) as answer,
+    ):
+        assert 500 == answer.status
+
+
+async def test_a_sub_application_can_be_guarded_alone(tmp_path: Path) -> None:
+    """What lies outside it stays as it was."""
+    outer, inner = _foreign_application(), _foreign_application()
+    keys = write_keys(tmp_path / "keys.json", KEY)
+    Bearer(issuer=ISSUER, audience=AUDIENCE, keys=keys, clock=Clock(NOW + 10)).mount(inner)
+    outer.add_subapp("/api/", inner)
+    async with serving(outer) as url, aiohttp.ClientSession(url) as session:
+        statuses = [(await session.get(path, headers=h)).status for path, h in _PATHS]
+
+    assert [200, 401, 200, 403] == statuses
+
+
+_PATHS: list[tuple[str, dict[str, str]]] = [
+    ("/plain", {}),
+    ("/api/plain", {}),
+    ("/api/plain", READER),
+    ("/api/writing", READER),
+]
+
+
+async def test_guarded_routes_are_guarded_one_by_one(tmp_path: Path) -> None:
+    """The other way to guard: only the routes that are given, and not the public ones of them."""
+    app = web.Application()
+    keys = write_keys(tmp_path / "keys.json", KEY)
+    bearer = Bearer(issuer=ISSUER, audience=AUDIENCE, keys=keys, clock=Clock(NOW + 10))
+    bearer.attach(app)
+    app.add_routes(bearer.guarded([web.get("/a", plain), web.get("/b", status), web.get("/c", writing)]))
+    app.add_routes([web.get("/d", plain)])
+    async with serving(app) as url, aiohttp.ClientSession(url) as session:
+        statuses = [(await session.get(path)).status for path in ("/a", "/b", "/c", "/d")]
+        known = [(await session.get(path, headers=WRITER)).status for path in ("/a", "/b", "/c")]
+
+    assert ([401, 200, 401, 200], [200, 200, 200]) == (statuses, known)
+
+
+async def test_revocations_reach_a_foreign_application(tmp_path: Path) -> None:
+    """The feed's news refuse the next request; until its first answer nobody is let in, and nobody logged out."""
+    may_answer, asked_again = asyncio.Event(), asyncio.Event()
+
+    async def revocations(request: web.Request) -> web.Response:
+        assert "Bearer hush" == request.headers["Authorization"]
+        if "after" in request.query:
+            asked_again.set()
+            await asyncio.Event().wait()
+        await may_answer.wait()
+        return web.json_response({"cursor": "c", "revoked": [{"sid": SID, "revoked_at": NOW, "reason": "logout"}]})
+
+    feed = web.Application()
+    feed.router.add_get("/revocations", revocations)
+    async with serving(feed) as url:
+        options = {"revocations_url": str(url / "revocations"), "service_secret": "hush"}
+        async with _mounted(tmp_path, feed_policy=FeedPolicy(stale="closed"), **options) as session:
+            async with session.get("/plain", headers=READER) as before:
+                assert (503, "1", "unavailable") == (
+                    before.status,
+                    before.headers["Retry-After"],
+                    (await before.json())["error"],
+                )
+            may_answer.set()
+            await asyncio.wait_for(asked_again.wait(), 5)
+            async with session.get("/plain", headers=READER) as after:
+                assert (401, {"error": "invalid_token", "error_description": "revoked"}) == (
+                    after.status,
+                    await after.json(),
+                )
+            async with session.get("/plain", headers=credentials(KEY.token(sid="another"))) as other:
+                assert 200 == other.status
+
+
+@pytest.mark.parametrize("scope", ["", "read write", 'qu"ote', "back\\slash", "ü"])
+def test_a_scope_that_is_none_is_named(scope: str) -> None:
+    """At import, where the mistake is."""
+    with pytest.raises(ValueError, match="not a scope"):
+        requires(scope)
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({}, "exactly one of keys and jwks_url"),
+        ({"keys": "a", "jwks_url": "https://a/"}, "exactly one of keys and jwks_url"),
+        ({"jwks_url": "http://auth.example/"}, "https is needed"),
+        ({"keys": "a", "revocations_url": "https://a/"}, "needs a service_secret"),
+        ({"keys": "a", "realm": 'a"b'}, "realm must not hold quotes"),
+        ({"keys": "a", "cached_tokens": 0}, "cached_tokens must be at least 1"),
+    ],
+)
+def test_a_wrong_argument_is_named(options: dict[str, Any], problem: str) -> None:
+    """Where it is given, not at the first request."""
+    with pytest.raises(ValueError, match=problem):
+        Bearer(issuer=ISSUER, audience=AUDIENCE, **options)
+
+
+def test_the_middleware_needs_nothing_of_the_service_around_it() -> None:
+    """Mounting it imports neither the demo's application nor its settings, logs or metrics."""
+    import subprocess
+    import sys
+
+    from tests.resource_service.processes import REPOSITORY
+
+    code = (
+        "import sys, resource_service.web.bearer; print(*sorted(m for m in sys.modules if m.startswith('resource_'))) "
+    )
+    run = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    demo = {"app", "settings", "logs", "serving", "workers", "metrics", "web.home", "web.health", "web.protocol"}
+
+    assert set() == {f"resource_service.{name}" for name in demo} & set(run.stdout.split())

@@ -1,0 +1,177 @@
+"""Real clients on every endpoint, for as long as a test changes what is beneath them."""
+
+import asyncio
+import json
+import time
+from base64 import urlsafe_b64decode
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import aiohttp
+from yarl import URL
+
+from client import BearerAuth, ClientError, LoginRequired, TokenSource
+from tests.system.eventually import eventually
+from tests.system.following import SECRET
+from tests.system.processes import PASSWORD
+
+_BODY = b"x" * 4096
+_PAUSE_S = 0.01  # leaves the services a share of the processors
+_RETRY_S = 0.05
+
+Call = Callable[[], Awaitable[None]]
+
+
+class Refused(Exception):
+    """An answer that no honest caller should get."""
+
+
+@dataclass
+class Tally:
+    """What became of the requests.
+
+    Attributes:
+        answered: good answers by endpoint.
+        failures: everything else, but for
+        retried: connections that the auth service did not take, or broke, while the test had stopped it.
+        auth_may_be_down: whether that is so now.
+    """
+
+    answered: Counter[str] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
+    retried: Counter[str] = field(default_factory=Counter)
+    auth_may_be_down: bool = False
+
+
+def members_of(jwt: str, part: int) -> dict[str, object]:
+    """Return the header (0) or the claims (1) of a JWT, unverified."""
+    text = jwt.split(".")[part]
+    return dict(json.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4))))
+
+
+class Caller:
+    """One session, that calls one endpoint after the other."""
+
+    def __init__(self, auth: URL, resource: URL, tally: Tally) -> None:
+        self.rounds = 0
+        self.source = TokenSource(auth, on_login_required=self._logged_out)
+        self._auth, self._resource, self._tally = auth, resource, tally
+        bearer = BearerAuth(self.source, origins=[auth, resource])
+        self._http = aiohttp.ClientSession(middlewares=[bearer])
+        self._gateway = aiohttp.ClientSession(headers={"Authorization": f"Bearer {SECRET}"})
+
+    @property
+    def kid(self) -> str:
+        """The key that signed the token in use."""
+        assert self.source.current is not None
+        return str(members_of(self.source.current.access_token, 0)["kid"])
+
+    def _logged_out(self, error: LoginRequired) -> None:
+        self._tally.failures.append(f"logged out: {error}")
+
+    async def work(self) -> None:
+        """Call until cancelled."""
+        calls: dict[str, Call] = {
+            "GET /home": self._home,
+            "POST /echo": self._echo,
+            "GET /sessions": self._sessions,
+            "POST /introspect": self._introspect,
+        }
+        while True:
+            for name, call in calls.items():
+                await self._count(name, call, is_auth=name in {"GET /sessions", "POST /introspect"})
+                await asyncio.sleep(_PAUSE_S)
+            self.rounds += 1
+
+    async def _count(self, name: str, call: Call, *, is_auth: bool) -> None:
+        while True:
+            try:
+                await call()
+            except aiohttp.ClientConnectionError as exc:
+                if is_auth and self._tally.auth_may_be_down:
+                    self._tally.retried[name] += 1
+                    await asyncio.sleep(_RETRY_S)
+                    continue
+                self._tally.failures.append(f"{name}: {exc!r}")
+            except (aiohttp.ClientError, ClientError, Refused, TimeoutError) as exc:
+                self._tally.failures.append(f"{name}: {exc!r}")
+            else:
+                self._tally.answered[name] += 1
+            return
+
+    async def _home(self) -> None:
+        async with self._http.get(self._resource / "home") as response:
+            _require(response, await response.read())
+
+    async def _echo(self) -> None:
+        async with self._http.post(self._resource / "echo", data=_BODY) as response:
+            _require(response, await response.read())
+
+    async def _sessions(self) -> None:
+        async with self._http.get(self._auth / "sessions") as response:
+            _require(response, await response.read())
+
+    async def _introspect(self) -> None:
+        token = await self.source.token()
+        async with self._gateway.post(self._auth / "introspect", json={"token": token}) as response:
+            _require(response, await response.read())
+            active = (await response.json())["active"]
+        expires = members_of(token, 1)["exp"]
+        assert isinstance(expires, int)
+        if not active and time.time() < expires:
+            raise Refused("a live token is called inactive")
+
+    async def aclose(self) -> None:
+        """Close what is open."""
+        await self.source.aclose()
+        await self._http.close()
+        await self._gateway.close()
+
+
+def _require(response: aiohttp.ClientResponse, body: bytes) -> None:
+    if response.status != 200:
+        raise Refused(f"{response.status} {body!r} {response.headers.get('WWW-Authenticate', '')}")
+
+
+class Load:
+    """Callers at work."""
+
+    def __init__(self, callers: list[Caller], tally: Tally) -> None:
+        self.callers, self.tally = callers, tally
+
+    @property
+    def refreshes(self) -> int:
+        """How often a token was renewed."""
+        return sum(caller.source.stats.refreshes for caller in self.callers)
+
+    async def round(self) -> None:
+        """Return once every caller has called every endpoint again."""
+        goals = [caller.rounds + 2 for caller in self.callers]  # the round under way began before
+        await eventually(lambda: all(caller.rounds >= goal for caller, goal in zip(self.callers, goals, strict=True)))
+
+    async def signed_by(self, kid: str) -> None:
+        """Return once every caller has used a token of that key on every endpoint."""
+        await eventually(lambda: all(caller.kid == kid for caller in self.callers))
+        await self.round()
+
+
+@asynccontextmanager
+async def load(auth: URL, resource: URL, number: int) -> AsyncIterator[Load]:
+    """Keep *number* callers at work until the end of the block."""
+    tally = Tally()
+    callers = [Caller(auth, resource, tally) for _ in range(number)]
+    tasks: list[asyncio.Task[None]] = []
+    try:
+        for caller in callers:
+            await caller.source.login("zs", PASSWORD)
+        tasks = [asyncio.create_task(caller.work()) for caller in callers]
+        yield Load(callers, tally)
+        assert not any(task.done() for task in tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for caller in callers:
+            await caller.aclose()

@@ -1,0 +1,141 @@
+"""Keys of both kinds change three times and the auth service restarts, while clients call every endpoint."""
+
+import asyncio
+import dataclasses
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from yarl import URL
+
+from auth_service.access_tokens import AccessTokens
+from auth_service.keys import read_key_file
+from auth_service.models import User, new_session_id
+from auth_service.sessions import wall_clock
+from auth_service.settings import Settings
+from tests.system.calls import home, log_in, post
+from tests.system.following import SECRET, auth_with_feed, follower_of, honoured
+from tests.system.key_load import Load, load
+from tests.system.processes import Deployment, Service, succeed
+
+CALLERS = 6
+ACCESS_TTL_S = 2
+RETIRED_WITHIN_S = 10
+
+
+def kids(deployment: Deployment, which: str) -> list[str]:
+    """Return the key ids of a file, the signing one first."""
+    return [key["kid"] for key in read_key_file(Path(str(deployment.auth[which])))]
+
+
+def long_lived_token(deployment: Deployment) -> str:
+    """Return an access token of the key that signs now, which lives for longer than the test."""
+    keys = read_key_file(Path(str(deployment.auth["AUTH_ACCESS_KEYS"])))
+    defaults = Settings.model_fields
+    tokens = AccessTokens(keys, issuer=defaults["issuer"].default, audience=defaults["audience"].default, ttl_s=3600)
+    return tokens.mint(User("u", "zs", "zs@example.org", "read write"), new_session_id(), wall_clock())
+
+
+async def command(deployment: Deployment, *arguments: str) -> None:
+    """Run ``python -m auth_service keys …``, as an operator does."""
+    await succeed("auth_service", "keys", *arguments, settings=deployment.auth)
+
+
+async def rotate(deployment: Deployment, load_: Load) -> None:
+    """Rotate keys of both kinds; return once every caller has gone on to the new ones."""
+    await command(deployment, "rotate")
+    await load_.signed_by(kids(deployment, "AUTH_ACCESS_KEYS")[0])
+
+
+async def is_inactive(http: aiohttp.ClientSession, auth: URL, token: str) -> bool:
+    """Ask the auth service about a token, as a gateway does: that spends nothing."""
+    status, body = await post(http, auth / "introspect", {"token": token}, Authorization=f"Bearer {SECRET}")
+    assert 200 == status
+    return not body["active"]
+
+
+async def seconds_until(holds: Callable[[], Awaitable[bool]]) -> float:
+    """Return how long it took until *holds*."""
+    began = time.monotonic()
+    async with asyncio.timeout(3 * RETIRED_WITHIN_S):
+        while True:
+            if await holds():
+                return time.monotonic() - began
+            await asyncio.sleep(0.05)  # another process's memory offers nothing to wait on
+
+
+async def is_refused(http: aiohttp.ClientSession, resource: Service, access_token: str) -> bool:
+    """Ask the resource service about a token; it must call it good, or one that nobody signed."""
+    status, _, challenge = await home(http, resource, access_token)
+    assert status == 200 or 'error_description="invalid"' in challenge, challenge
+    return status == 401
+
+
+class Site:
+    """An auth service that can be restarted where it was."""
+
+    def __init__(self, deployment: Deployment, stack: AsyncExitStack, **settings: Any) -> None:
+        self.deployment, self._settings = deployment, {"AUTH_ACCESS_TTL_S": ACCESS_TTL_S, **settings}
+        self._auth_stack = AsyncExitStack()
+        stack.push_async_exit(self._auth_stack)
+
+    async def start(self, port: int = 0) -> Service:
+        """Start the auth service."""
+        service = auth_with_feed(self.deployment, AUTH_PORT=port, **self._settings)
+        return await self._auth_stack.enter_async_context(service)
+
+    async def restart(self, port: int | None, load_: Load) -> None:
+        """SIGTERM, the end, and a new start; return once every caller has called every endpoint again."""
+        load_.tally.auth_may_be_down = True
+        await self._auth_stack.aclose()
+        await self.start(port or 0)
+        await load_.round()
+        load_.tally.auth_may_be_down = False
+
+
+async def with_key_pair(deployment: Deployment) -> Deployment:
+    """Let the auth service sign with an Ed25519 key, and publish the public half."""
+    folder = deployment.folder / "pair"
+    await succeed("auth_service", "keys", "init", "--dir", str(folder), "--algorithm", "EdDSA", settings={})
+    files = {f"AUTH_{name.upper()}_KEYS": folder / f"{name}.jwks.json" for name in ("access", "refresh")}
+    return dataclasses.replace(deployment, auth={**deployment.auth, **files})
+
+
+@pytest.mark.parametrize(("keys", "workers"), [("shared key", 1), ("key pair", 2)])
+async def test_three_rotations_and_a_restart_fail_no_request(
+    deployment: Deployment, http: aiohttp.ClientSession, keys: str, workers: int
+) -> None:
+    """No call fails and nobody is logged out; what a retired key signed is refused within 10 s, remembered or not."""
+    if keys == "key pair":
+        deployment = await with_key_pair(deployment)
+    async with AsyncExitStack() as stack:
+        site = Site(deployment, stack, AUTH_WORKERS=workers)
+        auth = await site.start()
+        by_url = {"RESOURCE_KEYS": "", "RESOURCE_JWKS_URL": auth.url / ".well-known" / "jwks.json"}
+        follower = follower_of(deployment, auth.url, **(by_url if keys == "key pair" else {}))
+        resource = await stack.enter_async_context(follower)
+        old_access = long_lived_token(deployment)
+        old_refresh = (await log_in(http, auth))["refresh_token"]
+        await honoured(http, resource, old_access)
+        load_ = await stack.enter_async_context(load(auth.url, resource.url, CALLERS))
+
+        for number in range(3):
+            await rotate(deployment, load_)
+            if number == 1:
+                await site.restart(auth.url.port, load_)
+        before = [await is_refused(http, resource, old_access), await is_inactive(http, auth.url, old_refresh)]
+        await command(deployment, "retire", kids(deployment, "AUTH_REFRESH_KEYS")[-1])
+        refresh_gone_after_s = await seconds_until(lambda: is_inactive(http, auth.url, old_refresh))
+        await command(deployment, "retire", kids(deployment, "AUTH_ACCESS_KEYS")[-1])
+        access_gone_after_s = await seconds_until(lambda: is_refused(http, resource, old_access))
+        await load_.round()
+
+    assert [] == load_.tally.failures
+    assert [False, False] == before
+    assert RETIRED_WITHIN_S >= refresh_gone_after_s
+    assert RETIRED_WITHIN_S >= access_gone_after_s
+    assert 4 * CALLERS <= load_.refreshes  # each caller went on to each key, and over the restart
