@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PACKAGES := auth_service resource_service client
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test chaos test-compose bench bench-check lint format lock clean
+.PHONY: help setup demo up test chaos test-compose bench bench-check lint audit format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,11 +47,15 @@ bench-check: setup ## fail below the goals of docs/performance.md, by ratio
 	$(BIN)/python -m benchmarks.installation
 	$(BIN)/python -m benchmarks.goals $(BENCH_ARGS)
 
-lint: setup ## ruff, mypy --strict, import-linter
+lint: setup ## ruff, mypy --strict, import-linter, bandit
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml $(PACKAGES)
+
+audit: setup ## known vulnerabilities of what is locked, asked of PyPI (needs the network)
+	$(BIN)/pip-audit --requirement requirements/main.txt --require-hashes --disable-pip
 
 format: setup ## let ruff rewrite what it can
 	$(BIN)/ruff check --fix .
@@ -64,5 +68,5 @@ lock: ## write requirements/*.txt anew from pyproject.toml (needs uv)
 	  --custom-compile-command 'make lock' pyproject.toml --group dev -c requirements/main.txt -o requirements/dev.txt
 
 clean: ## remove what the targets above made
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis benchmarks/.peers benchmarks/peers/node/node_modules build dist *.egg-info
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .schemathesis benchmarks/.peers benchmarks/peers/node/node_modules build dist *.egg-info
 	find $(PACKAGES) tests -name __pycache__ -type d -exec rm -rf {} +

@@ -30,6 +30,8 @@ from auth_service.web import sessions as own_sessions
 from auth_service.web.bodies import MAX_BODY_BYTES
 from auth_service.web.errors import errors_as_json
 from auth_service.web.keys import ACCOUNTS, EVENTS, INTROSPECTION, PUBLIC_KEYS, REVOCATIONS, SESSIONS, SETTINGS
+from auth_service.web.protocol import REQUEST_TIMES
+from auth_service.web.tracing import RequestTimes
 
 # What verifiers may add to the life of an access token, and more: entries of the feed outlive every use of it.
 _LEEWAY_MS = 60_000
@@ -71,12 +73,14 @@ def create_app(
             app[SESSIONS] = Sessions(store, passwords, throttle, access, refresh_tokens, lifetimes, events, clock)
             app[ACCOUNTS] = Accounts(store, passwords, throttle, access, policy, rule, events, clock)
             app[INTROSPECTION] = Introspection(store, access, refresh_tokens, policy, clock)
+            events.watch_hashing(lambda: passwords.waiting)
             app[REVOCATIONS] = RevocationFeed(store, clock, keep=keep)
             yield
             await app[SESSIONS].drain()
 
     app = web.Application(middlewares=[errors_as_json], client_max_size=MAX_BODY_BYTES)
     app[SETTINGS], app[EVENTS], app[PUBLIC_KEYS] = settings, events, public
+    app[REQUEST_TIMES] = RequestTimes(events.registry)
     app.cleanup_ctx.append(sessions)
     app.on_shutdown.append(_let_followers_go)
     _add_routes(app, settings.cors_origins)

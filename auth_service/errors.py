@@ -9,6 +9,7 @@
     ├── InvalidGrant              400 invalid_grant, with a reason
     ├── InvalidCredentials        401 invalid_credentials
     ├── InvalidToken              401 invalid_token
+    ├── RequestTimeout            408 request_timeout
     ├── PayloadTooLarge           413 payload_too_large
     ├── UnsupportedMediaType      415 unsupported_media_type
     ├── TooManyAttempts           429 too_many_attempts, with Retry-After
@@ -100,6 +101,14 @@ class InvalidToken(AuthError):
     status = 401
     code = "invalid_token"
     description = "A valid access token is needed."
+
+
+class RequestTimeout(AuthError):
+    """The body did not come in time (RFC 9110 §15.5.9)."""
+
+    status = 408
+    code = "request_timeout"
+    description = "The body took too long."
 
 
 class PayloadTooLarge(AuthError):

@@ -3,8 +3,10 @@
 The names are stable: operators search and alert by them. No token, password or key is ever a value.
 """
 
+from collections.abc import Callable
+
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from auth_service.models import RevocationReason
 from auth_service.rotation import Kind, Outcome
@@ -43,6 +45,11 @@ class Events:
             for kind in Kind
             for distance in ("behind", "0", "1", "2", f"{_FAR}+")
         }
+
+    def watch_hashing(self, waiting: Callable[[], int]) -> None:
+        """Show how many password hashes are being computed or wait."""
+        gauge = Gauge("auth_hashing_queue", "Password hashes computed or waiting.", registry=self.registry)
+        gauge.set_function(waiting)
 
     def logged_in(self, session_id: str, sub: str, ip: str) -> None:
         """A session began."""

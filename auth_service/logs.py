@@ -11,11 +11,17 @@ _LEVELS = logging.getLevelNamesMapping()
 _TRACES = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
 
 
-def configure_logs(level: str) -> None:
-    """Set up structlog and the standard library's logging. *level*: debug, info, warning or error."""
+def configure_logs(level: str, *processors: structlog.types.Processor) -> None:
+    """Set up structlog and the standard library's logging.
+
+    Args:
+        level: debug, info, warning or error.
+        processors: see each line besides.
+    """
     number = _LEVELS[level.upper()]
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
+        *processors,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]

@@ -20,6 +20,9 @@ from auth_service.web.protocol import JsonRunner
 
 NAME = "auth_service"
 _BACKLOG = 1024
+# Longer than proxies keep an idle connection (60 s), so that they never send into one that is being closed. It also
+# bounds the time that a request's head may take: aiohttp's own default is an hour.
+KEEPALIVE_S = 75
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -63,10 +66,10 @@ def make_runner(app: web.Application, settings: Settings) -> web.AppRunner:
     """Return the runner that both ways of serving use."""
     return JsonRunner(
         app,
-        access_log=None,
         # A client that hangs up must not cut a rotation in half.
         handler_cancellation=False,
         shutdown_timeout=settings.shutdown_s,
+        keepalive_timeout=KEEPALIVE_S,
     )
 
 

@@ -20,6 +20,9 @@ from resource_service.web.protocol import JsonRunner
 log = structlog.get_logger(__name__)
 
 BACKLOG = 1024
+# Longer than proxies keep an idle connection (60 s), so that they never send into one that is being closed. It also
+# bounds the time that a request's head may take: aiohttp's own default is an hour.
+KEEPALIVE_S = 75
 SHUTDOWN_S = 10.0
 """Seconds that requests under way have to finish."""
 
@@ -69,7 +72,7 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
 
 def runner(settings: Settings) -> web.AppRunner:
     """Make what runs one worker's application."""
-    return JsonRunner(create_app(settings), shutdown_timeout=SHUTDOWN_S)
+    return JsonRunner(create_app(settings), shutdown_timeout=SHUTDOWN_S, keepalive_timeout=KEEPALIVE_S)
 
 
 async def serve(settings: Settings, sock: socket.socket) -> None:

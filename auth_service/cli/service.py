@@ -14,12 +14,13 @@ from auth_service.serving import serve as serve_here
 from auth_service.settings import Settings, load_settings
 from auth_service.store.migrate import upgrade
 from auth_service.store.sql import open_database, open_store
+from auth_service.web.tracing import add_trace_id
 
 
 def serve() -> None:
     """Serve until SIGTERM. Prints one line with the address when ready."""
     settings = load_settings()
-    configure_logs(settings.log_level)
+    configure_logs(settings.log_level, add_trace_id)
     app = create_app(settings)
     listener = bind(settings.host, settings.port)
     if settings.workers == 1:

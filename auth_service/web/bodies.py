@@ -1,5 +1,6 @@
 """Request bodies: JSON or a form, checked against a model."""
 
+import asyncio
 from collections import Counter
 from typing import TypeVar
 from urllib.parse import parse_qsl
@@ -7,9 +8,10 @@ from urllib.parse import parse_qsl
 from aiohttp import hdrs, web
 from pydantic import BaseModel, ValidationError
 
-from auth_service.errors import InvalidRequest, UnsupportedMediaType
+from auth_service.errors import InvalidRequest, RequestTimeout, UnsupportedMediaType
 
 MAX_BODY_BYTES = 16 * 1024
+READ_S = 10.0
 _MAX_FIELDS = 64
 _JSON = "application/json"
 _FORM = "application/x-www-form-urlencoded"
@@ -21,6 +23,7 @@ async def read_body(request: web.Request, model: type[Model]) -> Model:
 
     Raises:
         UnsupportedMediaType: neither JSON nor a form, or compressed.
+        RequestTimeout: it did not come within ``READ_S`` seconds.
         InvalidRequest: malformed or broken off, or a member missing, repeated (RFC 6749 §3.2) or of the wrong type.
     """
     content_type = request.content_type
@@ -44,7 +47,12 @@ async def _read(request: web.Request) -> bytes:
     if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
         raise UnsupportedMediaType("compressed")
     try:
-        return await request.read()
+        if request.content.is_eof():  # it came with the head, mostly: no timer is needed
+            return await request.read()
+        async with asyncio.timeout(READ_S):
+            return await request.read()
+    except TimeoutError:
+        raise RequestTimeout from None
     except (web.RequestPayloadError, ConnectionError) as exc:
         # Broken framing, or a client that hung up. The text of the exception would quote the body.
         raise InvalidRequest(f"The body cannot be read: {type(exc).__name__}.") from None

@@ -4,22 +4,40 @@ aiohttp answers a request that it cannot parse with text that quotes the offendi
 a token or a password.
 """
 
+import asyncio
+import logging
 from collections.abc import Coroutine
 from http import HTTPStatus
-from typing import Any
+from typing import Any, ClassVar
 
 import structlog
 from aiohttp import web
+from aiohttp.abc import AbstractAccessLogger
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_request import BaseRequest
 
 from auth_service.web.errors import http_error_response
+from auth_service.web.tracing import RequestTimes, traced
 
 log = structlog.get_logger(__name__)
+_NOT_WRITTEN = logging.getLogger(__name__)  # aiohttp asks for a logger before it measures
+REQUEST_TIMES = web.AppKey("REQUEST_TIMES", RequestTimes)
+
+SAFE_HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY"}
+"""On every answer."""
+OVER_TLS = {"Strict-Transport-Security": "max-age=63072000"}
+"""Over TLS as well (RFC 6797 §7.2 forbids it elsewhere): two years."""
 
 
 class JsonRequestHandler(web.RequestHandler):
     """One connection, on which every error is JSON."""
+
+    __slots__ = ("_safe_headers",)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Decide once what headers every answer of this connection has."""
+        self._safe_headers = SAFE_HEADERS | (OVER_TLS if transport.get_extra_info("sslcontext") else {})
+        super().connection_made(transport)
 
     def handle_error(
         self, request: BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
@@ -47,11 +65,25 @@ class JsonRequestHandler(web.RequestHandler):
         """Give the one shape to errors that aiohttp raises outside the middlewares, as for ``Expect``."""
         if isinstance(resp, web.HTTPException) and resp.status >= HTTPStatus.BAD_REQUEST:
             resp = http_error_response(resp.status)
+        if not resp.prepared:
+            resp.headers.update(self._safe_headers)
         return super().finish_response(request, resp, start_time)
 
 
 def _quotable(exc: BaseException | None) -> BaseException | None:
     return None if isinstance(exc, HttpProcessingError | web.RequestPayloadError) else exc
+
+
+class _Observer(AbstractAccessLogger):
+    """aiohttp's own measure of a request: nothing is written, only counted."""
+
+    times: ClassVar[RequestTimes | None] = None
+    enabled = True
+
+    def log(self, request: BaseRequest, response: web.StreamResponse, time: float) -> None:
+        """Count the answer; *time* in seconds."""
+        if self.times is not None:
+            self.times.observe(request, response.status, time)
 
 
 class JsonServer(web.Server):
@@ -67,8 +99,10 @@ class JsonRunner(web.AppRunner):
 
     def __init__(self, app: web.Application, **options: Any) -> None:
         # Bodies stay as they were sent: nobody can make this service inflate one.
-        super().__init__(app, auto_decompress=False, **options)
+        times = {"times": app[REQUEST_TIMES]} if REQUEST_TIMES in app else {}
+        observer = type("Observer", (_Observer,), times)
+        super().__init__(app, auto_decompress=False, access_log=_NOT_WRITTEN, access_log_class=observer, **options)
 
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
-        return JsonServer(server.request_handler, request_factory=server.request_factory, **self._kwargs)
+        return JsonServer(server.request_handler, request_factory=traced(server.request_factory), **self._kwargs)

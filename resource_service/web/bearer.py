@@ -28,7 +28,6 @@ from resource_service.key_file import KeyFile
 from resource_service.revocation_feed import RevocationFeed
 from resource_service.verify import CACHED_TOKENS, Policy
 from resource_service.web.access import CLAIMS, REALM, access_of, is_public, optional, public, requires
-from resource_service.web.awaitables import as_coroutine_function
 from resource_service.web.challenge import QUOTABLE, refusal
 
 __all__ = ["CLAIMS", "Bearer", "optional", "public", "requires"]
@@ -184,8 +183,13 @@ def _token(values: Sequence[str]) -> str:
 
 
 def _bound(middleware: Middleware, route: web.RouteDef) -> web.RouteDef:
-    handler = functools.update_wrapper(functools.partial(middleware, handler=route.handler), route.handler)
-    return web.RouteDef(route.method, route.path, as_coroutine_function(handler), route.kwargs)
+    handler: Handler = route.handler
+
+    @functools.wraps(handler)
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        return await middleware(request, handler)
+
+    return web.RouteDef(route.method, route.path, guarded, route.kwargs)
 
 
 def _outcome(error: ResourceError) -> str:

@@ -1,5 +1,6 @@
 """The resources themselves."""
 
+import asyncio
 import hashlib
 
 from aiohttp import web
@@ -10,6 +11,7 @@ from resource_service.web.bearer import CLAIMS, public, requires
 MIB = 1024 * 1024
 ECHO_LIMIT = 8 * MIB
 CHUNK = 64 * 1024
+READ_S = 60.0
 
 
 @public
@@ -43,16 +45,21 @@ async def echo(request: web.Request) -> web.Response:
     """Measure and hash a body of any kind as it comes in, holding one chunk of it at a time.
 
     Raises:
+        web.HTTPRequestTimeout: it takes more than a minute.
         web.HTTPRequestEntityTooLarge: it is larger than 8 MiB, by its header or by its bytes.
     """
     if (request.content_length or 0) > ECHO_LIMIT:
         raise web.HTTPRequestEntityTooLarge(ECHO_LIMIT, request.content_length or 0)
     size, digest = 0, hashlib.sha256()
-    async for chunk in request.content.iter_chunked(CHUNK):
-        size += len(chunk)
-        if size > ECHO_LIMIT:
-            raise web.HTTPRequestEntityTooLarge(ECHO_LIMIT, size)
-        digest.update(chunk)
+    try:
+        async with asyncio.timeout(READ_S):
+            async for chunk in request.content.iter_chunked(CHUNK):
+                size += len(chunk)
+                if size > ECHO_LIMIT:
+                    raise web.HTTPRequestEntityTooLarge(ECHO_LIMIT, size)
+                digest.update(chunk)
+    except TimeoutError:
+        raise web.HTTPRequestTimeout from None
     return web.json_response({"bytes": size, "sha256": digest.hexdigest()})
 
 

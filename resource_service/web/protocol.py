@@ -5,6 +5,7 @@ parse, or whose ``Expect`` it does not know, with text that quotes the request, 
 Authorization header. And it costs a good request nothing.
 """
 
+import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
@@ -19,9 +20,21 @@ log = structlog.get_logger(__name__)
 HEADER_LIMIT = 16 * 1024
 """Bytes of one header field. Twice the longest token: what is too long for a token is refused as one."""
 
+SAFE_HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY"}
+"""On every answer."""
+OVER_TLS = {"Strict-Transport-Security": "max-age=63072000"}
+"""Over TLS as well (RFC 6797 §7.2 forbids it elsewhere): two years."""
+
 
 class JsonRequestHandler(web.RequestHandler):
     """One connection, on which every error is JSON."""
+
+    __slots__ = ("_safe_headers",)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Decide once what headers every answer of this connection has."""
+        self._safe_headers = SAFE_HEADERS | (OVER_TLS if transport.get_extra_info("sslcontext") else {})
+        super().connection_made(transport)
 
     def handle_error(
         self,
@@ -51,6 +64,8 @@ class JsonRequestHandler(web.RequestHandler):
         """Give the one shape to every error that was raised as an answer."""
         if isinstance(resp, web.HTTPException):
             resp = as_json(resp)
+        if not resp.prepared:
+            resp.headers.update(self._safe_headers)
         return super().finish_response(request, resp, start_time)
 
 

@@ -16,7 +16,7 @@ async def test_the_page_names_the_members_of_bodies(auth: Auth) -> None:
     """A reader learns what to send."""
     page = await (await auth.client.get("/docs")).text()
 
-    assert "<code>refresh_token</code></td><td>body, needed" in page
+    assert "<code>username</code></td><td>body, needed" in page
     assert "<code>Idempotency-Key</code></td><td>header: " in page
 
 

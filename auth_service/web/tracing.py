@@ -1,0 +1,69 @@
+"""The id that ties together the log lines of one request, and the times that requests take."""
+
+import re
+import secrets
+from collections.abc import Callable, MutableMapping
+from contextvars import ContextVar
+from typing import Any
+
+from aiohttp import web
+from aiohttp.web_request import BaseRequest
+from prometheus_client import CollectorRegistry, Histogram
+
+HEADER = "traceparent"
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?", re.ASCII)
+_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+_METHODS = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS"})
+_CURRENT: ContextVar[BaseRequest | None] = ContextVar("request", default=None)
+_TRACE_ID = "trace_id"
+
+
+def traced(make_request: Callable[..., BaseRequest]) -> Callable[..., BaseRequest]:
+    """Return *make_request*, which also remembers the request for the log lines of its task.
+
+    Nothing is parsed or made before a line is written: most requests write none.
+    """
+
+    def make(*args: Any) -> BaseRequest:
+        request = make_request(*args)
+        _CURRENT.set(request)
+        return request
+
+    return make
+
+
+def add_trace_id(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Add the id of the current request to a log line: the caller's (W3C Trace Context), or a new one."""
+    request = _CURRENT.get()
+    if request is not None:
+        if _TRACE_ID not in request:
+            sent = _TRACEPARENT.fullmatch(request.headers.get(HEADER, ""))
+            request[_TRACE_ID] = sent[1] if sent else secrets.token_hex(16)
+        event[_TRACE_ID] = request[_TRACE_ID]
+    return event
+
+
+class RequestTimes:
+    """One histogram by method, route and status; its counts are the numbers of requests."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._histogram = Histogram(
+            "auth_request_duration_seconds",
+            "Requests answered, by method, route and status.",
+            ["method", "route", "status"],
+            buckets=_BUCKETS_S,
+            registry=registry,
+        )
+        self._children: dict[tuple[str, str, int], Histogram] = {}
+
+    def observe(self, request: BaseRequest, status: int, seconds: float) -> None:
+        """Count one answer. The labels are of the service's own making: no path or method that a caller invents."""
+        # Of another method, or of what could not be parsed, no route is known.
+        method, resource = "other", None
+        if request.method in _METHODS and isinstance(request, web.Request):
+            method, resource = request.method, request.match_info.route.resource
+        key = (method, resource.canonical if resource else "none", status)
+        child = self._children.get(key)
+        if child is None:
+            child = self._children[key] = self._histogram.labels(*key)
+        child.observe(seconds)

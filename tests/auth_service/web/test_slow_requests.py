@@ -1,0 +1,36 @@
+"""Requests that trickle in are given up."""
+
+import asyncio
+
+import pytest
+
+from auth_service.web import bodies
+from tests.auth_service.conftest import StartAuth
+from tests.auth_service.running import Auth
+
+LOGIN = b"POST /login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+
+
+async def test_a_body_that_never_ends_is_408(auth: Auth, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten seconds for a body, then 408 in the one error shape."""
+    monkeypatch.setattr(bodies, "READ_S", 0.2)
+    reader, writer = await asyncio.open_connection(auth.client.host, auth.client.port)
+    writer.write(LOGIN + b"Content-Length: 1000\r\n\r\n{")
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
+    writer.close()
+
+    assert head.startswith(b"HTTP/1.1 408 ")
+
+
+async def test_a_head_that_never_ends_is_cut_off(start_auth: StartAuth, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that does not finish its first head within the keep-alive time is closed."""
+    monkeypatch.setattr("auth_service.serving.KEEPALIVE_S", 0.3)
+    auth = await start_auth()
+    reader, writer = await asyncio.open_connection(auth.client.host, auth.client.port)
+    writer.write(b"GET /health/live HTTP/1.1\r\nHost: a\r\nX-Slow: ")
+    for _ in range(3):
+        await asyncio.sleep(0.05)
+        writer.write(b"x")
+
+    assert b"" == await asyncio.wait_for(reader.read(), 30)
+    writer.close()

@@ -1,0 +1,46 @@
+import json
+
+import aiohttp
+import pytest
+
+from tests.auth_service.running import Auth
+from tests.system.calls import post
+from tests.system.processes import Deployment, deployment_in, prepare
+
+TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
+SENT = f"00-{TRACE_ID}-00f067aa0ba902b7-01"
+
+
+async def test_log_lines_of_a_request_share_an_id(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The caller's trace id, if it sent one as W3C Trace Context has it; else a new one for each request."""
+    deployment: Deployment = deployment_in(tmp_path_factory.mktemp("traced"))
+    await prepare(deployment)
+    async with deployment.auth_service() as service, aiohttp.ClientSession() as http:
+        for headers in ({"traceparent": SENT}, {}, {"traceparent": "00-" + "0" * 32 + "-00f067aa0ba902b7-01"}):
+            await post(http, service.url / "login", {"username": "zs", "password": "wrong"}, **headers)
+    lines = [json.loads(line) for line in service.stderr.splitlines()]
+    ids = [line["trace_id"] for line in lines if line["event"] == "login.refused"]
+
+    assert TRACE_ID == ids[0]
+    assert 3 == len(set(ids))
+    assert {32} == {len(id_) for id_ in ids}
+
+
+async def test_requests_are_counted_by_route(auth: Auth) -> None:
+    """Method, route and status are the labels; what a caller invents is none of them."""
+    await auth.refresh("x")
+    await auth.client.delete("/sessions/mine")
+    await auth.client.get("/nowhere/4711")
+    await auth.client.patch("/login")
+    text = await (await auth.client.get("/metrics")).text()
+    counts = [line for line in text.splitlines() if line.startswith("auth_request_duration_seconds_count")]
+
+    assert {
+        'auth_request_duration_seconds_count{method="POST",route="/refresh",status="400"} 1.0',
+        'auth_request_duration_seconds_count{method="DELETE",route="/sessions/{id}",status="401"} 1.0',
+        'auth_request_duration_seconds_count{method="GET",route="none",status="404"} 1.0',
+        'auth_request_duration_seconds_count{method="other",route="none",status="405"} 1.0',
+    } <= set(counts)
+    assert "auth_hashing_queue 0.0" in text.splitlines()
+    assert "4711" not in text
+    assert "mine" not in text

@@ -1,0 +1,96 @@
+"""Both services speak TLS by themselves, and a client believes only the authority that it knows."""
+
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+from yarl import URL
+
+from client import AuthUnavailable, BearerAuth, TokenSource
+from tests.system.certificates import Certificates, issue
+from tests.system.processes import PASSWORD, Deployment, Service
+
+HSTS = "Strict-Transport-Security"
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Certificates:
+    """What both services show."""
+    return issue(tmp_path / "tls")
+
+
+@pytest.fixture(params=[1, 2], ids=["one process", "two workers"])
+async def services(
+    request: pytest.FixtureRequest, deployment: Deployment, certificates: Certificates
+) -> AsyncIterator[tuple[Service, Service]]:
+    """Both services over TLS."""
+    files = {"TLS_CERT": certificates.certificate, "TLS_KEY": certificates.key, "WORKERS": request.param}
+    async with (
+        deployment.auth_service(**{f"AUTH_{name}": value for name, value in files.items()}) as auth,
+        deployment.resource_service(**{f"RESOURCE_{name}": value for name, value in files.items()}) as resource,
+    ):
+        yield auth, resource
+
+
+def trusting(authority: Path) -> aiohttp.ClientSession:
+    """Return a session that believes one authority alone."""
+    context = ssl.create_default_context(cafile=authority)
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context))
+
+
+async def test_a_client_works_over_tls(services: tuple[Service, Service], certificates: Certificates) -> None:
+    """Log in, call, refresh: https from end to end."""
+    auth, resource = services
+    async with trusting(certificates.authority) as plain:
+        tokens = TokenSource(str(auth.url), session=plain)
+        origin = str(resource.url.origin())
+        context = ssl.create_default_context(cafile=certificates.authority)
+        async with (
+            tokens,
+            aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(ssl=context), middlewares=[BearerAuth(tokens, origins=[origin])]
+            ) as http,
+        ):
+            await tokens.login("zs", PASSWORD)
+            await tokens.token(rejected=await tokens.token())
+            async with http.get(resource.url / "home") as response:
+                assert 200 == response.status
+
+    assert ("https", "https") == (auth.url.scheme, resource.url.scheme)
+
+
+async def test_answers_over_tls_ask_browsers_to_stay_there(
+    services: tuple[Service, Service], certificates: Certificates
+) -> None:
+    """HSTS and the safe headers are on every answer, errors and unparsable requests included."""
+    async with trusting(certificates.authority) as http:
+        for service in services:
+            for path in ("", "nowhere", "health/live", "docs"):
+                async with http.get(service.url / path) as response:
+                    assert "max-age=63072000" == response.headers[HSTS]
+                    assert "nosniff" == response.headers["X-Content-Type-Options"]
+
+
+async def test_another_authority_is_not_believed(services: tuple[Service, Service], tmp_path: Path) -> None:
+    """A client that knows another authority gives its password to nobody."""
+    auth, _ = services
+    other = issue(tmp_path / "other")
+    async with trusting(other.authority) as session:
+        tokens = TokenSource(str(auth.url), session=session)
+        async with tokens:
+            with pytest.raises(AuthUnavailable):
+                await tokens.login("zs", PASSWORD)
+
+
+async def test_plain_http_carries_safe_headers_without_hsts(
+    deployment: Deployment, http: aiohttp.ClientSession
+) -> None:
+    """RFC 6797 §7.2: HSTS is said over TLS alone."""
+    async with deployment.auth_service() as auth, deployment.resource_service() as resource:
+        for service in (auth, resource):
+            for path in ("", "nowhere"):
+                async with http.get(URL(f"{service.url}/{path}")) as response:
+                    assert "nosniff" == response.headers["X-Content-Type-Options"]
+                    assert HSTS not in response.headers
