@@ -43,11 +43,12 @@ async def test_every_chart_is_drawn(report: Page, tmp_path: Path) -> None:
     path.write_text(render(result()), encoding="utf-8")
     await report.goto(path.as_uri())
     ink = await report.evaluate(INK)
+    # Charts fit their columns once the page is laid out, a moment after it was loaded.
+    await report.wait_for_function(f"({OVERFLOW})() === 0")
 
     assert {"over-time", "distribution", "percentiles"} == ink.keys()
     assert [5, 2] == [min(ink["over-time"], 5), ink["percentiles"]]
     assert ink["distribution"] > 2
-    assert 0 == await report.evaluate(OVERFLOW)
 
 
 async def test_charts_follow_light_and_dark(report: Page, tmp_path: Path) -> None:
