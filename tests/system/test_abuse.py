@@ -14,6 +14,7 @@ from tests.system.calls import log_in
 from tests.system.processes import Deployment, Service
 
 IDLE = 1000
+WAVES, BOMBS_AT_ONCE = 6, 20
 BYTES_PER_IDLE_CONNECTION = 64 * 1024
 LOGIN = b"POST /login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
 
@@ -87,16 +88,24 @@ BOMBS = {
 
 
 async def test_header_bombs_are_refused(service: Service) -> None:
-    """Heads beyond the limits are 4xx, or cut off; memory stays, and others are answered."""
+    """Heads beyond the limits are 4xx, or cut off; they are not kept, and others are answered."""
     process = psutil.Process(service.process.pid)
-    await answers_others(service)
+    for _ in range(3):
+        await drop_bombs(service)
+    # What the first waves took, the allocator keeps for the next ones; a leak would keep every wave.
     memory = process.memory_info().rss
+    for _ in range(WAVES):
+        await drop_bombs(service)
+
+    assert process.memory_info().rss - memory < WAVES * BOMBS_AT_ONCE * sum(map(len, BOMBS.values())) / 2
+
+
+async def drop_bombs(service: Service) -> None:
+    """Send each bomb many times at once; each must be refused, and others answered."""
     for name, head in BOMBS.items():
-        for answer in await asyncio.gather(*(exchange(service, head) for _ in range(20))):
+        for answer in await asyncio.gather(*(exchange(service, head) for _ in range(BOMBS_AT_ONCE))):
             assert answer == b"" or re.match(rb"HTTP/1\.[01] 4", answer), (name, answer[:80])
         await answers_others(service)
-
-    assert process.memory_info().rss - memory < 64 * 1024 * 1024
 
 
 async def test_a_broken_request_ends_its_pipeline_and_no_other(service: Service) -> None:
