@@ -88,7 +88,7 @@ BOMBS = {
 
 
 async def test_header_bombs_are_refused(service: Service) -> None:
-    """Heads beyond the limits are 4xx, or cut off; they are not kept, and others are answered."""
+    """Heads beyond the limits are 4xx, or cut off; less than half of what they weigh stays, and others are answered."""
     process = psutil.Process(service.process.pid)
     for _ in range(3):
         await drop_bombs(service)
