@@ -30,6 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 
 from auth_service.errors import Unavailable
 from auth_service.models import Client, Presented, RevocationReason, Session, User
@@ -37,6 +38,8 @@ from auth_service.rotation import ADVANCING, GRANTED, MAX_GENERATION, Kind, Outc
 from auth_service.store.schema import sessions, users
 
 _DIGITS = len(str(MAX_GENERATION))
+# By the primary key, always: with statistics of a table that was small, SQLite would scan it for each presentation.
+_BY_KEY = "INDEXED BY sqlite_autoindex_{}_1"
 
 # What the rule and the answer need; whose the session is, as its list shows it, only reading does.
 _ROTATION_COLUMNS = (
@@ -89,18 +92,27 @@ class Statements:
             connection.execute(self._advance, parameters)
 
     def find(self, connection: Connection, parameters: dict[str, Any]) -> Sequence[Sequence[Any]]:
-        """Return ``batch``, ``skipped`` and ``_ROTATION_COLUMNS`` of each session of the batch that exists."""
+        """Return ``batch``, ``skipped`` and ``_ROTATION_COLUMNS`` of each session; nulls of one that does not exist."""
         if self.dialect == "sqlite":
             rows: list[list[Any]] = json.loads(self._found_sql(connection, parameters).fetchone()[0])
             return rows
         return connection.execute(self._found, parameters).all()
 
 
+class _HintingCompiler(SQLiteCompiler):
+    """Renders hints, which SQLAlchemy leaves out for SQLite."""
+
+    def get_from_hint_text(self, _table: FromClause, text: str | None) -> str | None:
+        return text
+
+
 class _Rendered:
     """A statement as SQL text for SQLite, with the values that stand in it."""
 
     def __init__(self, statement: ClauseElement) -> None:
-        compiled = statement.compile(dialect=sqlite.dialect(paramstyle="named"))
+        dialect = sqlite.dialect(paramstyle="named")
+        dialect.statement_compiler = _HintingCompiler
+        compiled = statement.compile(dialect=dialect)
         self._sql = str(compiled)
         self._constants = {name: value for name, value in compiled.params.items() if value is not None}
 
@@ -115,6 +127,7 @@ def build_statements(dialect: str) -> Statements:
     presented = _presented(dialect)
     advance = (
         update(sessions)
+        .with_hint(_BY_KEY.format(sessions), dialect_name="sqlite")
         .values(
             generation=presented.c.generation + 1,
             skipped=presented.c.generation - sessions.c.generation,
@@ -133,8 +146,13 @@ def build_statements(dialect: str) -> Statements:
     )
     columns = (sessions.c.batch, sessions.c.skipped, *_ROTATION_COLUMNS)
     answer = [func.json_group_array(func.json_array(*columns))] if dialect == "sqlite" else columns
-    joined = presented.join(sessions, sessions.c.id == presented.c.id).join(users, users.c.id == sessions.c.user_id)
-    return Statements(advance, select(*answer).select_from(joined), dialect)
+    # Outer joins keep the order that is right whatever the statistics say: a presentation, its session, its user.
+    joined = presented.outerjoin(sessions, sessions.c.id == presented.c.id)
+    joined = joined.outerjoin(users, users.c.id == sessions.c.user_id)
+    found = select(*answer).select_from(joined)
+    for table in (sessions, users):
+        found = found.with_hint(table, _BY_KEY.format(table), "sqlite")
+    return Statements(advance, found, dialect)
 
 
 def _presented(dialect: str) -> FromClause:

@@ -1,9 +1,11 @@
 import asyncio
+import re
 import sqlite3
 import stat
 import threading
 from contextlib import closing
 from pathlib import Path
+from typing import cast
 
 import pytest
 from sqlalchemy import Connection
@@ -12,6 +14,7 @@ from auth_service.errors import StartupError, Unavailable
 from auth_service.models import Presented, Session, User, new_session_id
 from auth_service.rotation import Policy
 from auth_service.store import Store
+from auth_service.store.rotations import build_statements, rotate
 from auth_service.store.sql import open_database, open_store
 from tests.auth_service.running import START_MS
 from tests.auth_service.store.conftest import DAY, HASH
@@ -164,3 +167,29 @@ async def test_a_failed_batch_has_done_nothing(store: Store, session: Session, t
     with pytest.raises(Unavailable, match="disk full"):
         await store.rotate([Presented(session.id, 0), Presented(other.id, 0)], now=START_MS, policy=POLICY)
     assert session == await store.find_session(session.id)
+
+
+async def test_a_batch_is_found_by_keys_whatever_the_statistics_say(store: Store, url: str, session: Session) -> None:
+    """Statistics that were gathered while the tables were small make no rotation scan them once they are large."""
+    for _ in range(63):
+        assert await store.create_session(session._replace(id=new_session_id()), verified_hash=HASH)
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+        connection.execute("ANALYZE")
+    database = open_database(url)
+    traced: list[str] = []
+
+    def plans(connection: Connection) -> list[str]:
+        driver = cast(sqlite3.Connection, connection.connection.driver_connection)
+        driver.set_trace_callback(traced.append)
+        rotate(connection, build_statements("sqlite"), [Presented(session.id, 0)], START_MS, POLICY)
+        driver.set_trace_callback(None)
+        return [row[3] for sql in traced for row in driver.execute(f"EXPLAIN QUERY PLAN {sql}")]
+
+    try:
+        steps = await database.write(plans)
+    finally:
+        await database.close()
+
+    assert ["UPDATE", "SELECT"] == [sql.split()[0] for sql in traced]
+    by_key = {"SEARCH sessions USING PRIMARY KEY", "SEARCH users USING INDEX sqlite_autoindex_users_1"}
+    assert {"SCAN anon_1", *by_key} == {re.split(" [(]| VIRTUAL", step)[0] for step in steps}
