@@ -73,7 +73,7 @@ def create_app(
             app[SESSIONS] = Sessions(store, passwords, throttle, access, refresh_tokens, lifetimes, events, clock)
             app[ACCOUNTS] = Accounts(store, passwords, throttle, access, policy, rule, events, clock)
             app[INTROSPECTION] = Introspection(store, access, refresh_tokens, policy, clock)
-            events.watch_hashing(lambda: passwords.waiting)
+            passwords.on_waiting = events.hashing
             app[REVOCATIONS] = RevocationFeed(store, clock, keep=keep)
             yield
             await app[SESSIONS].drain()

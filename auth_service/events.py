@@ -3,8 +3,6 @@
 The names are stable: operators search and alert by them. No token, password or key is ever a value.
 """
 
-from collections.abc import Callable
-
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -40,16 +38,21 @@ class Events:
             registry=self.registry,
         )
         self._revoked = Counter("auth_revocations", "Sessions revoked, by reason.", ["reason"], registry=self.registry)
+        self._hashing = Gauge(
+            "auth_hashing_queue",
+            "Password hashes computed or waiting.",
+            registry=self.registry,
+            multiprocess_mode="livesum",
+        )
         self._rotation_labels = {
             (kind, distance): self._rotations.labels(kind.value, distance)
             for kind in Kind
             for distance in ("behind", "0", "1", "2", f"{_FAR}+")
         }
 
-    def watch_hashing(self, waiting: Callable[[], int]) -> None:
-        """Show how many password hashes are being computed or wait."""
-        gauge = Gauge("auth_hashing_queue", "Password hashes computed or waiting.", registry=self.registry)
-        gauge.set_function(waiting)
+    def hashing(self, waiting: int) -> None:
+        """That many password hashes are being computed or wait, now. May be called by any thread."""
+        self._hashing.set(waiting)
 
     def logged_in(self, session_id: str, sub: str, ip: str) -> None:
         """A session began."""

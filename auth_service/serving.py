@@ -16,6 +16,7 @@ from aiohttp import web
 
 from auth_service.errors import StartupError
 from auth_service.settings import Settings
+from auth_service.shared_metrics import forget_gauges
 from auth_service.web.protocol import JsonRunner
 
 NAME = "auth_service"
@@ -110,6 +111,7 @@ def serve_with_workers(make_app: Callable[[], web.Application], settings: Settin
         "loglevel": "warning",
         "certfile": settings.tls_cert and str(settings.tls_cert),
         "keyfile": settings.tls_key and str(settings.tls_key),
+        "child_exit": lambda _arbiter, worker: forget_gauges(worker.pid),
         "when_ready": lambda server: announce(server.LISTENERS[0], tls=settings.tls_cert is not None),
     }
 

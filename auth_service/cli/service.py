@@ -12,6 +12,7 @@ from auth_service.logs import configure_logs
 from auth_service.serving import bind, serve_with_workers
 from auth_service.serving import serve as serve_here
 from auth_service.settings import Settings, load_settings
+from auth_service.shared_metrics import shared_directory
 from auth_service.store.migrate import upgrade
 from auth_service.store.sql import open_database, open_store
 from auth_service.web.tracing import add_trace_id
@@ -29,7 +30,8 @@ def serve() -> None:
         return
     # Problems of the database are named before any worker starts, and each worker finds the schema current.
     asyncio.run(_check_store(settings))
-    serve_with_workers(partial(create_app, settings), settings, listener)
+    with shared_directory():
+        serve_with_workers(partial(create_app, settings), settings, listener)
 
 
 async def _check_store(settings: Settings) -> None:
