@@ -168,8 +168,8 @@ def _add_routes(app: web.Application, origins: tuple[str, ...]) -> None:
     if origins:
         options = aiohttp_cors.ResourceOptions(
             allow_credentials=True,
-            allow_headers=("Authorization", "Content-Type", "Idempotency-Key"),
-            expose_headers=("Retry-After", "WWW-Authenticate"),
+            allow_headers=("Authorization", "Content-Type", "Idempotency-Key", "traceparent", "tracestate"),
+            expose_headers=("Retry-After", "WWW-Authenticate", "X-Request-Id"),
             max_age=600,
         )
         cors = aiohttp_cors.setup(app, defaults=dict.fromkeys(origins, options))
