@@ -17,6 +17,7 @@ from aiohttp import web
 from auth_service.errors import StartupError
 from auth_service.settings import Settings
 from auth_service.shared_metrics import forget_gauges
+from auth_service.telemetry import is_wanted
 from auth_service.web.protocol import JsonRunner
 
 NAME = "auth_service"
@@ -65,13 +66,21 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
 
 def make_runner(app: web.Application, settings: Settings) -> web.AppRunner:
     """Return the runner that both ways of serving use."""
-    return JsonRunner(
+    return _runner_class()(
         app,
         # A client that hangs up must not cut a rotation in half.
         handler_cancellation=False,
         shutdown_timeout=settings.shutdown_s,
         keepalive_timeout=KEEPALIVE_S,
     )
+
+
+def _runner_class() -> type[JsonRunner]:
+    if not is_wanted():
+        return JsonRunner
+    from auth_service.web.spans import SpannedRunner
+
+    return SpannedRunner
 
 
 async def serve(app: web.Application, settings: Settings, listener: socket.socket) -> None:

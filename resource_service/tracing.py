@@ -30,15 +30,17 @@ class Trace:
         id: 32 hexadecimal digits.
         sampled: whether the caller records this trace.
         state: the caller's ``tracestate``, as it came.
+        span_id: the span that is recorded of this work, 16 hexadecimal digits; empty if there is none.
     """
 
     id: str
     sampled: bool = False
     state: str = ""
+    span_id: str = ""
 
     def headers(self) -> dict[str, str]:
-        """Make the headers of a call under this trace: each is a parent of its own."""
-        parent = f"00-{self.id}-{secrets.token_hex(8)}-{int(self.sampled):02x}"
+        """Make the headers of a call under this trace: each is a parent of its own, unless a span is."""
+        parent = f"00-{self.id}-{self.span_id or secrets.token_hex(8)}-{int(self.sampled):02x}"
         return {TRACEPARENT: parent} | ({TRACESTATE: self.state} if self.state else {})
 
 
@@ -61,6 +63,11 @@ def trace_of(request: BaseRequest) -> Trace:
     if trace is None:
         trace = request[_KEY] = received(request.headers)
     return trace
+
+
+def belong(request: BaseRequest, trace: Trace) -> None:
+    """Say that *request* belongs to *trace*."""
+    request[_KEY] = trace
 
 
 def received(headers: Mapping[str, str]) -> Trace:

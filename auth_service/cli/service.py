@@ -15,6 +15,7 @@ from auth_service.settings import Settings, load_settings
 from auth_service.shared_metrics import shared_directory
 from auth_service.store.migrate import upgrade
 from auth_service.store.sql import open_database, open_store
+from auth_service.telemetry import require_telemetry
 from auth_service.web.tracing import add_trace_id
 
 
@@ -22,6 +23,7 @@ def serve() -> None:
     """Serve until SIGTERM. Prints one line with the address when ready."""
     settings = load_settings()
     configure_logs(settings.log_level, add_trace_id)
+    require_telemetry()
     app = create_app(settings)
     listener = bind(settings.host, settings.port)
     if settings.workers == 1:
