@@ -25,6 +25,9 @@ class Events:
         # Bound once: the lazy proxy would make a new logger for each event, also for those below the level.
         self._log = structlog.get_logger("auth_service").bind()
         self._logins = Counter("auth_logins", "Log-ins by outcome.", ["outcome"], registry=self.registry)
+        self._throttled = Counter(
+            "auth_throttled_attempts", "Passwords not looked at, by route.", ["route"], registry=self.registry
+        )
         self._rotations = Counter(
             "auth_rotations",
             "Presentations of refresh tokens by outcome and by generation distance.",
@@ -64,6 +67,15 @@ class Events:
         self._logins.labels("refused").inc()
         self._log.warning("login.refused", ip=ip)
 
+    def throttled(self, route: str, ip: str) -> None:
+        """A password was not even looked at: too many had been wrong."""
+        self._throttled.labels(route).inc()
+        self._log.warning("attempt.throttled", route=route, ip=ip)
+
+    def service_refused(self, route: str, ip: str) -> None:
+        """Somebody asked for what only services may, without the secret."""
+        self._log.warning("service.refused", route=route, ip=ip)
+
     def presented(self, outcome: Outcome, session_id: str) -> None:
         """A refresh token with a good MAC was presented."""
         self._rotation_labels[outcome.kind, _label(outcome.distance)].inc()
@@ -75,10 +87,15 @@ class Events:
     def malformed(self) -> None:
         """Something was presented that is no refresh token of this service."""
         self._rotations.labels("malformed", "0").inc()
+        self._log.info("rotation.malformed")
 
     def batch(self, size: int) -> None:
         """A transaction of *size* rotations was committed."""
         self._batch.observe(size)
+
+    def password_refused(self, session_id: str, sub: str) -> None:
+        """Who wanted to change a password did not know the current one."""
+        self._log.warning("password.refused", sid=session_id, sub=sub)
 
     def password_changed(self, sub: str) -> None:
         """A user changed the password; the other sessions ended with the old one."""
