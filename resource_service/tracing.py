@@ -48,7 +48,12 @@ _CURRENT: ContextVar[BaseRequest | Trace | None] = ContextVar("trace", default=N
 _KEY = web.RequestKey("TRACE", Trace)
 
 enter = _CURRENT.set
-"""Say what the current task works on from now on. Of a request nothing is parsed before a line is written."""
+"""Say what the current task works on from now on.
+
+Of a request this is said where a line may be written or a call made, not earlier: the path of a good token does
+neither, and what a context remembers of one request is memory that the next cannot have. Nothing is parsed before it is
+needed.
+"""
 
 
 def current() -> Trace | None:

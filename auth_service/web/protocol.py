@@ -83,7 +83,7 @@ class JsonRequestHandler(web.RequestHandler):
             resp = http_error_response(resp.status)
         if not resp.prepared:
             resp.headers.update(self._safe_headers)
-            if resp.status >= HTTPStatus.BAD_REQUEST:
+            if resp.status >= 400:  # HTTPStatus has to be looked up: every request would pay for it
                 resp.headers[REQUEST_ID] = trace_id(request)
         return super().finish_response(request, resp, start_time)
 

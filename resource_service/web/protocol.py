@@ -9,7 +9,6 @@ import asyncio
 import gc
 import time
 from collections.abc import Callable, Coroutine
-from http import HTTPStatus
 from time import perf_counter
 from typing import Any, ClassVar
 
@@ -62,6 +61,7 @@ class JsonRequestHandler(web.RequestHandler):
         message: str | None = None,  # noqa: ARG002 - quotes the request: never used, only taken
     ) -> web.StreamResponse:
         """Answer an unparsable request, or a failure that nobody expected: the trace is for the log alone."""
+        tracing.enter(request)
         if status < 500:
             self._collect_garbage()
             log.info("request.unparsable", status=status, problem=type(exc).__name__)
@@ -92,7 +92,7 @@ class JsonRequestHandler(web.RequestHandler):
             resp = as_json(resp)
         if not resp.prepared:
             resp.headers.update(self._safe_headers)
-            if resp.status >= HTTPStatus.BAD_REQUEST:
+            if resp.status >= 400:
                 resp.headers[REQUEST_ID] = tracing.trace_of(request).id
         self._observe(request, resp.status, perf_counter() - self.began_s)
         return super().finish_response(request, resp, start_time)
@@ -130,13 +130,10 @@ class JsonRunner(web.AppRunner):
 
 
 def _begun(make_request: Callable[..., BaseRequest]) -> Callable[..., BaseRequest]:
-    """Return *make_request*, which also notes the time, and whose trace what follows belongs to."""
-    enter = tracing.enter
+    """Return *make_request*, which also notes the time."""
 
     def make(message: Any, payload: Any, protocol: JsonRequestHandler, writer: Any, task: Any) -> BaseRequest:
         protocol.began_s = perf_counter()
-        request = make_request(message, payload, protocol, writer, task)
-        enter(request)
-        return request
+        return make_request(message, payload, protocol, writer, task)
 
     return make

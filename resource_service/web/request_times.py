@@ -22,18 +22,20 @@ class RequestTimes:
 
     def observe(self, request: BaseRequest, status: int, seconds: float) -> None:
         """Count one answer. On the path of every request: it makes and looks up as little as it can."""
-        if request.method in METHODS and isinstance(request, web.Request):
-            route = request.match_info.route
-            times = self._known.get((route, status)) or self._find(request.method, route, status)
-        else:
-            # Another method, or bytes that could not be parsed.
-            times = self._kind("other", UNKNOWN, status)
+        try:
+            # The public property would fill a cache in each request.
+            times = self._known[request._match_info.route, status]  # type: ignore[attr-defined]  # noqa: SLF001
+        except (KeyError, AttributeError):  # the latter: bytes that could not be parsed were matched with no route
+            times = self._find(request, status)
         times.counts[bisect_left(BOUNDS_S, seconds)] += 1
         times.seconds += seconds
 
-    def _find(self, method: str, route: web.AbstractRoute, status: int) -> Times:
+    def _find(self, request: BaseRequest, status: int) -> Times:
+        if request.method not in METHODS or not isinstance(request, web.Request):
+            return self._kind("other", UNKNOWN, status)
+        route = request.match_info.route
         if route.resource is None:  # made anew for each request whose path or method is unknown
-            return self._kind(method, UNKNOWN, status)
+            return self._kind(request.method, UNKNOWN, status)
         times = self._known[route, status] = self._kind(route.method, route.resource.canonical, status)
         return times
 
