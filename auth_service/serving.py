@@ -9,6 +9,7 @@ import gc
 import signal
 import socket
 import ssl
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +26,9 @@ _BACKLOG = 1024
 # Longer than proxies keep an idle connection (60 s), so that they never send into one that is being closed. It also
 # bounds the time that a request's head may take: aiohttp's own default is an hour.
 KEEPALIVE_S = 75
+# How long a thread may wait for the interpreter's lock while the event loop holds it: the default, 5 ms, is longer than
+# a whole transaction, and would make SQLite's thread begin only when the event loop has nothing left to do.
+_SWITCH_INTERVAL_S = 0.0002
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -66,6 +70,7 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
 
 def make_runner(app: web.Application, settings: Settings) -> web.AppRunner:
     """Return the runner that both ways of serving use."""
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
     return _runner_class()(
         app,
         # A client that hangs up must not cut a rotation in half.

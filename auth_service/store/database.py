@@ -1,5 +1,6 @@
 """A database as the store sees it: functions of one connection, each run as one transaction."""
 
+import sqlite3
 from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, TypeVar
@@ -38,5 +39,5 @@ class unavailable_on_failure:  # noqa: N801 - reads as a phrase where it is used
         self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Translate. The original stays as the cause, for the log."""
-        if isinstance(exc, SQLAlchemyError | OSError | TimeoutError):
+        if isinstance(exc, SQLAlchemyError | sqlite3.Error | OSError | TimeoutError):
             raise Unavailable(f"{type(exc).__name__}: {exc}") from exc

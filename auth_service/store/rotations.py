@@ -9,14 +9,15 @@ finds the generation moved on. What did not advance is classified from the row a
 
 import json
 import random
+import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+from typing import cast as cast_type
 
 from sqlalchemy import (
     BigInteger,
     ClauseElement,
     Connection,
-    CursorResult,
     FromClause,
     Select,
     Text,
@@ -37,7 +38,8 @@ from auth_service.store.schema import sessions, users
 
 _DIGITS = len(str(MAX_GENERATION))
 
-SESSION_COLUMNS = (
+# What the rule and the answer need; whose the session is, as its list shows it, only reading does.
+_ROTATION_COLUMNS = (
     sessions.c.id,
     sessions.c.generation,
     sessions.c.rotated_at,
@@ -46,20 +48,19 @@ SESSION_COLUMNS = (
     sessions.c.expires_at,
     sessions.c.revoked_at,
     sessions.c.revoked_reason,
-    sessions.c.user_agent,
-    sessions.c.ip,
     users.c.id.label("sub"),
     users.c.username,
     users.c.email,
     users.c.scope,
     users.c.disabled_at,
 )
+SESSION_COLUMNS = (*_ROTATION_COLUMNS, sessions.c.user_agent, sessions.c.ip)
 
 
-def session_of(row: Any) -> Session:
-    """Return the session of a row of ``SESSION_COLUMNS``."""
-    (id_, generation, rotated_at, digest, created_at, expires_at, revoked_at, reason, user_agent, ip, *user) = row
-    owner, client = User(*user), Client(user_agent, ip)
+def session_of(row: Sequence[Any]) -> Session:
+    """Return the session of a row of ``SESSION_COLUMNS``, or of those of them that a rotation needs."""
+    id_, generation, rotated_at, digest, created_at, expires_at, revoked_at, reason, *rest = row
+    owner, client = User(*rest[:5]), Client(*rest[5:] or ("", ""))
     return Session(id_, owner, generation, rotated_at, digest, created_at, expires_at, revoked_at, reason, client)
 
 
@@ -88,9 +89,9 @@ class Statements:
             connection.execute(self._advance, parameters)
 
     def find(self, connection: Connection, parameters: dict[str, Any]) -> Sequence[Sequence[Any]]:
-        """Return ``batch``, ``skipped`` and ``SESSION_COLUMNS`` of each session of the batch that exists."""
+        """Return ``batch``, ``skipped`` and ``_ROTATION_COLUMNS`` of each session of the batch that exists."""
         if self.dialect == "sqlite":
-            rows: list[list[Any]] = json.loads(self._found_sql(connection, parameters).scalar_one())
+            rows: list[list[Any]] = json.loads(self._found_sql(connection, parameters).fetchone()[0])
             return rows
         return connection.execute(self._found, parameters).all()
 
@@ -103,8 +104,10 @@ class _Rendered:
         self._sql = str(compiled)
         self._constants = {name: value for name, value in compiled.params.items() if value is not None}
 
-    def __call__(self, connection: Connection, parameters: dict[str, Any]) -> CursorResult[Any]:
-        return connection.exec_driver_sql(self._sql, {**self._constants, **parameters})
+    def __call__(self, connection: Connection, parameters: dict[str, Any]) -> sqlite3.Cursor:
+        """Execute in the connection's transaction, on the driver itself: nothing is left to compile or convert."""
+        driver = cast_type(sqlite3.Connection, connection.connection.driver_connection)
+        return driver.execute(self._sql, {**self._constants, **parameters})
 
 
 def build_statements(dialect: str) -> Statements:
@@ -128,7 +131,7 @@ def build_statements(dialect: str) -> Statements:
             sessions.c.rotated_at > bindparam("idle_since", type_=BigInteger),
         )
     )
-    columns = (sessions.c.batch, sessions.c.skipped, *SESSION_COLUMNS)
+    columns = (sessions.c.batch, sessions.c.skipped, *_ROTATION_COLUMNS)
     answer = [func.json_group_array(func.json_array(*columns))] if dialect == "sqlite" else columns
     joined = presented.join(sessions, sessions.c.id == presented.c.id).join(users, users.c.id == sessions.c.user_id)
     return Statements(advance, select(*answer).select_from(joined), dialect)

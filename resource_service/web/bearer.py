@@ -11,10 +11,14 @@ From then on every route of *app* needs an access token, and finds who calls in 
 otherwise with ``@optional`` or ``@public``, and asks for more with ``@requires("scope")``.
 """
 
+import asyncio
 import functools
+import inspect
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 from aiohttp import hdrs, web
@@ -34,6 +38,7 @@ from resource_service.web.challenge import QUOTABLE, refusal
 __all__ = ["CLAIMS", "Bearer", "optional", "public", "requires"]
 
 log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 OUTCOMES = ("accepted", "missing", "expired", "revoked", "invalid", "unavailable")
 """What can become of a request to a route that is not public."""
@@ -187,11 +192,20 @@ def _token(values: Sequence[str]) -> str:
 def _bound(middleware: Middleware, route: web.RouteDef) -> web.RouteDef:
     handler: Handler = route.handler
 
+    @_as_coroutine_function
     @functools.wraps(handler)
-    async def guarded(request: web.Request) -> web.StreamResponse:
-        return await middleware(request, handler)
+    def guarded(request: web.Request) -> Awaitable[web.StreamResponse]:
+        return middleware(request, handler)
 
     return web.RouteDef(route.method, route.path, guarded, route.kwargs)
+
+
+def _as_coroutine_function(function: Callable[..., Awaitable[T]]) -> Callable[..., Awaitable[T]]:
+    """Mark a plain function that returns an awaitable: aiohttp asks of each handler whether it is to be awaited."""
+    if sys.version_info >= (3, 12):
+        return inspect.markcoroutinefunction(function)
+    function._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]  # noqa: SLF001 - its mark
+    return function
 
 
 def _outcome(error: ResourceError) -> str:

@@ -62,6 +62,19 @@ async def test_what_arrives_during_a_transaction_shares_the_next(transactions: T
     assert [[1], [2, 3, 4]] == transactions.batches
 
 
+async def test_many_are_taken_by_halves(transactions: Transactions) -> None:
+    """Many callers take turns: while one half is in the database, the event loop has the other to answer."""
+    commit = GroupCommit(transactions.apply)
+    first = await submit(commit, 0)
+    await transactions.begun.acquire()
+    others = await submit(commit, *range(1, 64))
+    for _ in range(3):
+        transactions.may_commit.release()
+
+    assert [item * 10 for item in range(64)] == await asyncio.gather(*first, *others)
+    assert [1, 32, 31] == [len(batch) for batch in transactions.batches]
+
+
 async def test_a_batch_is_bounded(transactions: Transactions) -> None:
     """No transaction carries more than max_batch."""
     commit = GroupCommit(transactions.apply, max_batch=2)

@@ -1,8 +1,10 @@
 """How goals are judged."""
 
+import math
+
 import pytest
 
-from benchmarks.goals import SCRIPTS, Goal, judge, peer_ratio, ratio_in
+from benchmarks.goals import SCRIPTS, Goal, figure_in, judge, peer_ratio
 
 GOAL = Goal("ours ÷ theirs", 3.0)
 
@@ -13,23 +15,33 @@ PRINTED = """
 refresh ÷ echo on asyncio: median 0.700  min 0.600  max 0.700; goal 0.6
 refresh ÷ echo on uvloop: median 0.600  min 0.500  max 0.700; goal 0.6
 ratio                  0.971 (least 0.900, greatest 1.000)
+10,000,000 sessions ÷ 10,000 sessions: median 0.952  min 0.940  max 0.960; goal 0.9
+p99 under the flood ÷ unloaded: 1.07; goal 3.0
+   service 2, worker 2  p50    101  p95    189  p99    201  max    230 ms  (100)
+          every worker  p50    121  p95    199  p99    231  max    250 ms  (100)
 """
 
 
-def test_the_ratio_of_every_script_is_read() -> None:
-    """Each script prints its ratio in its own words."""
-    assert [0.961, 0.6, 0.971] == [ratio_in(PRINTED, before) for *_, before in SCRIPTS]
+def test_the_figure_of_every_script_is_read() -> None:
+    """Each script prints its figure in its own words."""
+    assert [0.961, 0.6, 0.971, 0.952, 1.07, 231.0] == [figure_in(PRINTED, before) for *_, before in SCRIPTS]
 
 
-def test_a_script_without_a_ratio_has_told_none() -> None:
+def test_a_script_without_a_figure_has_told_none() -> None:
     """A script that failed is not taken for one that reached its goal."""
-    assert ratio_in("Traceback (most recent call last):", SCRIPTS[0][-1]) is None
+    assert figure_in("Traceback (most recent call last):", SCRIPTS[0][-1]) is None
 
 
 @pytest.mark.parametrize(("ratio", "held"), [(3.1, True), (2.9, True), (2.8, False), (None, True)])
 def test_a_goal_may_be_missed_by_the_margin(ratio: float | None, held: bool) -> None:
     """Noise is forgiven, a miss is not, and a peer that cannot be had is left out."""
     assert held is judge(GOAL, ratio, 0.05)[0]
+
+
+@pytest.mark.parametrize(("milliseconds", "held"), [(231.0, True), (1049.0, True), (1051.0, False), (math.nan, False)])
+def test_a_bound_from_above_is_not_exceeded(milliseconds: float, held: bool) -> None:
+    """Of latencies less is better; and a figure that nobody told holds no goal."""
+    assert held is judge(Goal("latency", 1000, at_most=True), milliseconds, 0.05)[0]
 
 
 def test_ratios_are_of_the_same_round() -> None:
