@@ -65,6 +65,8 @@ lock: ## write requirements/*.txt anew from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 \
 	  --custom-compile-command 'make lock' pyproject.toml -o requirements/main.txt
 	uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 \
+	  --custom-compile-command 'make lock' pyproject.toml --extra otel -c requirements/main.txt -o requirements/otel.txt
+	uv pip compile --quiet --universal --generate-hashes --no-annotate --python-version 3.11 \
 	  --custom-compile-command 'make lock' pyproject.toml --group dev -c requirements/main.txt -o requirements/dev.txt
 
 clean: ## remove what the targets above made

@@ -75,7 +75,11 @@ class Accounts:
             raise InvalidRequest(f"new_password: {problem}.")
         # A stolen access token must not guess the password from its owner's session.
         async with self._throttle.attempt(of.user.username, of.id):
-            await self._replace(of, current, await self._passwords.hash(new))
+            try:
+                await self._replace(of, current, await self._passwords.hash(new))
+            except InvalidCredentials:
+                self._events.password_refused(of.id, of.user.id)
+                raise
         self._events.password_changed(of.user.id)
 
     async def _replace(self, of: Session, current: str, fresh: str) -> None:

@@ -73,7 +73,7 @@ def create_app(
             app[SESSIONS] = Sessions(store, passwords, throttle, access, refresh_tokens, lifetimes, events, clock)
             app[ACCOUNTS] = Accounts(store, passwords, throttle, access, policy, rule, events, clock)
             app[INTROSPECTION] = Introspection(store, access, refresh_tokens, policy, clock)
-            events.watch_hashing(lambda: passwords.waiting)
+            passwords.on_waiting = events.hashing
             app[REVOCATIONS] = RevocationFeed(store, clock, keep=keep)
             yield
             await app[SESSIONS].drain()
@@ -168,8 +168,8 @@ def _add_routes(app: web.Application, origins: tuple[str, ...]) -> None:
     if origins:
         options = aiohttp_cors.ResourceOptions(
             allow_credentials=True,
-            allow_headers=("Authorization", "Content-Type", "Idempotency-Key"),
-            expose_headers=("Retry-After", "WWW-Authenticate"),
+            allow_headers=("Authorization", "Content-Type", "Idempotency-Key", "traceparent", "tracestate"),
+            expose_headers=("Retry-After", "WWW-Authenticate", "X-Request-Id"),
             max_age=600,
         )
         cors = aiohttp_cors.setup(app, defaults=dict.fromkeys(origins, options))

@@ -3,8 +3,6 @@
 The names are stable: operators search and alert by them. No token, password or key is ever a value.
 """
 
-from collections.abc import Callable
-
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -27,6 +25,9 @@ class Events:
         # Bound once: the lazy proxy would make a new logger for each event, also for those below the level.
         self._log = structlog.get_logger("auth_service").bind()
         self._logins = Counter("auth_logins", "Log-ins by outcome.", ["outcome"], registry=self.registry)
+        self._throttled = Counter(
+            "auth_throttled_attempts", "Passwords not looked at, by route.", ["route"], registry=self.registry
+        )
         self._rotations = Counter(
             "auth_rotations",
             "Presentations of refresh tokens by outcome and by generation distance.",
@@ -40,16 +41,21 @@ class Events:
             registry=self.registry,
         )
         self._revoked = Counter("auth_revocations", "Sessions revoked, by reason.", ["reason"], registry=self.registry)
+        self._hashing = Gauge(
+            "auth_hashing_queue",
+            "Password hashes computed or waiting.",
+            registry=self.registry,
+            multiprocess_mode="livesum",
+        )
         self._rotation_labels = {
             (kind, distance): self._rotations.labels(kind.value, distance)
             for kind in Kind
             for distance in ("behind", "0", "1", "2", f"{_FAR}+")
         }
 
-    def watch_hashing(self, waiting: Callable[[], int]) -> None:
-        """Show how many password hashes are being computed or wait."""
-        gauge = Gauge("auth_hashing_queue", "Password hashes computed or waiting.", registry=self.registry)
-        gauge.set_function(waiting)
+    def hashing(self, waiting: int) -> None:
+        """That many password hashes are being computed or wait, now. May be called by any thread."""
+        self._hashing.set(waiting)
 
     def logged_in(self, session_id: str, sub: str, ip: str) -> None:
         """A session began."""
@@ -60,6 +66,15 @@ class Events:
         """User name or password was wrong. The name is not logged: people type passwords into that field."""
         self._logins.labels("refused").inc()
         self._log.warning("login.refused", ip=ip)
+
+    def throttled(self, route: str, ip: str) -> None:
+        """A password was not even looked at: too many had been wrong."""
+        self._throttled.labels(route).inc()
+        self._log.warning("attempt.throttled", route=route, ip=ip)
+
+    def service_refused(self, route: str, ip: str) -> None:
+        """Somebody asked for what only services may, without the secret."""
+        self._log.warning("service.refused", route=route, ip=ip)
 
     def presented(self, outcome: Outcome, session_id: str) -> None:
         """A refresh token with a good MAC was presented."""
@@ -72,10 +87,15 @@ class Events:
     def malformed(self) -> None:
         """Something was presented that is no refresh token of this service."""
         self._rotations.labels("malformed", "0").inc()
+        self._log.info("rotation.malformed")
 
     def batch(self, size: int) -> None:
         """A transaction of *size* rotations was committed."""
         self._batch.observe(size)
+
+    def password_refused(self, session_id: str, sub: str) -> None:
+        """Who wanted to change a password did not know the current one."""
+        self._log.warning("password.refused", sid=session_id, sub=sub)
 
     def password_changed(self, sub: str) -> None:
         """A user changed the password; the other sessions ended with the old one."""

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -20,6 +21,7 @@ _WAITING_PER_CORE = 16
 _HOLD_BACK_S = 1.0
 _MAX_HELD_BACK = 1024
 R = TypeVar("R")
+_Told = Callable[[int], None]
 # RFC 9106 §4, the second recommended option; one lane: concurrency comes from the pool, not from within one hash.
 HASHER = PasswordHasher(parallelism=1)
 
@@ -33,6 +35,8 @@ class Passwords:
         self._cores = cores or _usable_cores()
         self._room = self._cores * (1 + _WAITING_PER_CORE)
         self._counting = threading.Lock()
+        self.on_waiting: _Told = lambda _waiting: None
+        """Called with each new value of ``waiting``, in the thread that changed it."""
         self._held_back = 0
         self._pool = ThreadPoolExecutor(self._cores, "argon2", initializer=_give_way)
         # Verified in place of the hash of a user who does not exist, so that both answers take one time.
@@ -88,6 +92,7 @@ class Passwords:
         future = self._pool.submit(work)
         with self._counting:
             self._room -= 1
+            self.on_waiting(self.waiting)
         # Counted until the thread is done, not until the caller is: one who hung up still occupies it.
         future.add_done_callback(self._release)
         return await asyncio.wrap_future(future)
@@ -95,6 +100,7 @@ class Passwords:
     def _release(self, _future: object) -> None:
         with self._counting:
             self._room += 1
+            self.on_waiting(self.waiting)
 
     def close(self) -> None:
         """Stop the threads; what still waits is dropped."""

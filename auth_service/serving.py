@@ -17,6 +17,8 @@ from aiohttp import web
 
 from auth_service.errors import StartupError
 from auth_service.settings import Settings
+from auth_service.shared_metrics import forget_gauges
+from auth_service.telemetry import is_wanted
 from auth_service.web.protocol import JsonRunner
 
 NAME = "auth_service"
@@ -69,13 +71,21 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
 def make_runner(app: web.Application, settings: Settings) -> web.AppRunner:
     """Return the runner that both ways of serving use."""
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
-    return JsonRunner(
+    return _runner_class()(
         app,
         # A client that hangs up must not cut a rotation in half.
         handler_cancellation=False,
         shutdown_timeout=settings.shutdown_s,
         keepalive_timeout=KEEPALIVE_S,
     )
+
+
+def _runner_class() -> type[JsonRunner]:
+    if not is_wanted():
+        return JsonRunner
+    from auth_service.web.spans import SpannedRunner
+
+    return SpannedRunner
 
 
 async def serve(app: web.Application, settings: Settings, listener: socket.socket) -> None:
@@ -115,6 +125,7 @@ def serve_with_workers(make_app: Callable[[], web.Application], settings: Settin
         "loglevel": "warning",
         "certfile": settings.tls_cert and str(settings.tls_cert),
         "keyfile": settings.tls_key and str(settings.tls_key),
+        "child_exit": lambda _arbiter, worker: forget_gauges(worker.pid),
         "when_ready": lambda server: announce(server.LISTENERS[0], tls=settings.tls_cert is not None),
     }
 

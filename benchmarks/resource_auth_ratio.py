@@ -3,9 +3,9 @@
     python -m benchmarks.resource_auth_ratio [--restarts 5] [--rounds 4] [--seconds 1] [--connections 64]
 
 Two server processes share one core and are asked in turn; the load comes from another core. ``bare`` has nothing but
-the handler, on the service's own runner, so that both give one answer. Both are started anew several times, since the
-luck of a process's memory layout is worth several percent. Processor time per request is reported beside throughput:
-other work on the machine disturbs it less. Goal: a ratio of at least 0.95.
+the handler, on the service's own runner, so that both give one answer and count requests alike. Both are started anew
+several times, since the luck of a process's memory layout is worth several percent. Processor time per request is
+reported beside throughput: other work on the machine disturbs it less. Goal: a ratio of at least 0.95.
 """
 
 import argparse

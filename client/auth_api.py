@@ -10,6 +10,7 @@ import aiohttp
 from yarl import URL
 
 from client import answers
+from client.cause import headers_of_the_cause
 from client.errors import AuthRejected, AuthUnavailable, InvalidCredentials, RefreshRejected, RefreshUnavailable
 from client.tokens import Tokens
 
@@ -101,13 +102,14 @@ class AuthApi:
         self, call: str, body: dict[str, Any], *, headers: dict[str, str] | None = None, timeout_s: float
     ) -> _Reply:
         options: dict[str, Any] = {
+            "headers": headers_of_the_cause() | (headers or {}),
             "timeout": aiohttp.ClientTimeout(total=timeout_s),
             "allow_redirects": False,  # they would carry a password or a token to wherever the answer points
             "raise_for_status": False,
             "middlewares": (),
         }
         try:
-            async with self._http() as http, http.post(self._base / call, json=body, headers=headers, **options) as got:
+            async with self._http() as http, http.post(self._base / call, json=body, **options) as got:
                 reply = await _read(got, call)
         except TimeoutError as error:
             raise AuthUnavailable(f"{call}: no answer within {timeout_s:g} s") from error

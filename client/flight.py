@@ -1,9 +1,9 @@
 """The single refresh task, and those who wait for it."""
 
 import asyncio
-import contextvars
 from collections.abc import Callable
 
+from client.cause import context_of_the_cause
 from client.errors import ClientError
 from client.renewal import Renewal
 from client.tokens import Lease
@@ -26,8 +26,8 @@ class Flight:
         self.loop = asyncio.get_running_loop()
         self._on_landed = on_landed
         self._waiters: list[asyncio.Future[Lease | ClientError]] = []
-        # An empty context: the task outlives its starter, and must not run inside its trace or transaction.
-        self.task = self.loop.create_task(renewal.run(), name="dualtoken-refresh", context=contextvars.Context())
+        # A context of its own: the task outlives its starter, and must not run inside its span or transaction.
+        self.task = self.loop.create_task(renewal.run(), name="dualtoken-refresh", context=context_of_the_cause())
         self.task.add_done_callback(lambda _: on_landed(self))
 
     async def wait(self) -> Lease:

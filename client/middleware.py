@@ -1,6 +1,6 @@
 """BearerAuth: signs requests, and replays one whose token has expired."""
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Collection
 from http import HTTPStatus
 from typing import Protocol
 
@@ -8,6 +8,7 @@ from aiohttp import ClientHandlerType, ClientRequest, ClientResponse, ClientResp
 from yarl import URL
 
 from client.addresses import origin, origins
+from client.cause import TRACEPARENT, caused_by
 from client.challenge import asks_for_new_token
 from client.errors import NotReplayable
 
@@ -48,14 +49,14 @@ class BearerAuth:
         # Middlewares run again on every redirect hop: never sign a foreign one.
         if origin(request.url) not in self._origins or hdrs.AUTHORIZATION in request.headers:
             return await handler(request)
-        token = await self._tokens.token()
+        token = await self._token_for(request, None)
         response = await _signed(request, handler, token)
         if response.status != HTTPStatus.UNAUTHORIZED or not asks_for_new_token(
             response.headers.getall(hdrs.WWW_AUTHENTICATE, ())
         ):
             return response
         await _discard(request, response)
-        token = await self._tokens.token(rejected=token)
+        token = await self._token_for(request, token)
         # An iterator that has been sent would be sent empty now, and the server would say 200.
         if request.body and request.body.consumed:
             raise NotReplayable(
@@ -63,6 +64,11 @@ class BearerAuth:
                 "make it anew and repeat the call"
             ) from _refusal(response)
         return await _signed(request, handler, token)
+
+    def _token_for(self, request: ClientRequest, rejected: str | None) -> Awaitable[str]:
+        tokens = self._tokens.token() if rejected is None else self._tokens.token(rejected=rejected)
+        # Who traces the request sees the refresh in the same trace.
+        return caused_by(request.headers, tokens) if TRACEPARENT in request.headers else tokens
 
 
 _origins = origins  # the parameter of the same name hides it

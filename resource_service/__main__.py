@@ -8,6 +8,7 @@ from resource_service.errors import StartProblem
 from resource_service.logs import configure_logs
 from resource_service.settings import load_settings
 from resource_service.shared_metrics import shared_directory
+from resource_service.telemetry import require_telemetry
 
 commands = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 
@@ -25,6 +26,7 @@ def serve() -> None:
     try:
         settings = load_settings()
         configure_logs(settings.log_level)
+        require_telemetry()
         if settings.workers == 1:
             from resource_service import serving
 

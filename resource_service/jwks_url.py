@@ -6,6 +6,7 @@ from resource_service.endpoints import checked_endpoint
 from resource_service.errors import KeySetRefused
 from resource_service.jwk_set import KeySet, parse_jwk_set
 from resource_service.key_file import KEY_SET_LIMIT
+from resource_service.tracing import outgoing
 
 FETCH_TIMEOUT_S = 4.0
 # A retired key must be gone within 10 s: one interval and one timeout together stay below.
@@ -49,7 +50,9 @@ class JwksUrl:
     async def _get(self) -> bytes:
         async with (
             aiohttp.ClientSession(timeout=self._timeout) as session,
-            session.get(self._url, allow_redirects=False, headers={"Accept": "application/json"}) as response,
+            session.get(
+                self._url, allow_redirects=False, headers={"Accept": "application/json"} | outgoing()
+            ) as response,
         ):
             if response.status != 200:
                 raise KeySetRefused(f"key set {self.name}: status {response.status}")

@@ -10,6 +10,7 @@ import structlog
 
 from resource_service.errors import KeySetRefused
 from resource_service.jwk_set import KeySet
+from resource_service.tracing import Trace, current, new_trace, working_on
 
 log = structlog.get_logger(__name__)
 
@@ -65,6 +66,7 @@ class Keys:
         self._demanded_at = -demanded_gap_s
         self._demand = asyncio.Event()
         self._next_reload = asyncio.Event()
+        self._demanded_by: Trace | None = None
 
     async def load(self) -> None:
         """Look once.
@@ -84,12 +86,13 @@ class Keys:
             log.info("keys.loaded", source=self.source.name, kids=list(keys.keys))
 
     async def newer(self) -> None:
-        """Return after a reload that began after this call; any number of callers share one.
+        """Return after a reload that began after this call; any number of callers share one, and the first one's trace.
 
         A caller may have to wait for ``demanded_gap_s``. Turning it away instead would let anybody who sends unknown
         kids break the requests that come right after a real rotation.
         """
         reload = self._next_reload
+        self._demanded_by = self._demanded_by or current()
         self._demand.set()
         await reload.wait()
 
@@ -102,7 +105,9 @@ class Keys:
             if self._demand.is_set():
                 await asyncio.sleep(max(0.0, self._demanded_at + self._gap_s - self._clock()))
                 self._demanded_at = self._clock()
-            await self._reload()
+            trace, self._demanded_by = self._demanded_by or new_trace(), None
+            with working_on(trace):
+                await self._reload()
 
     async def _reload(self) -> None:
         self._demand.clear()

@@ -8,6 +8,8 @@ from typing import Any
 import structlog
 from aiohttp.http_exceptions import HttpProcessingError
 
+from resource_service.tracing import add_trace_id
+
 Event = MutableMapping[str, Any]
 
 
@@ -19,6 +21,7 @@ def configure_logs(level: str) -> None:
     """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        add_trace_id,
         structlog.stdlib.add_logger_name,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -8,6 +8,7 @@ import pydantic
 
 from resource_service.endpoints import checked_endpoint
 from resource_service.errors import FeedRefused
+from resource_service.tracing import outgoing
 
 ANSWER_TIMEOUT_S = 10.0
 """Seconds that an answer may take beyond those that it was asked to wait for news."""
@@ -78,7 +79,8 @@ class RevocationFeed:
         query = {"wait": str(wait_s)} | ({} if after is None else {"after": after})
         timeout = aiohttp.ClientTimeout(total=wait_s + ANSWER_TIMEOUT_S)
         # Redirects are not followed: the secret is for this URL alone.
-        async with self._session.get(self._url.update_query(query), allow_redirects=False, timeout=timeout) as response:
+        url, headers = self._url.update_query(query), outgoing()
+        async with self._session.get(url, headers=headers, allow_redirects=False, timeout=timeout) as response:
             if response.status != 200:
                 raise FeedRefused(f"status {response.status}", cursor_refused=response.status == 400)
             return _read(await _bounded(response))

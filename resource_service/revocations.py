@@ -12,6 +12,7 @@ import structlog
 from resource_service.errors import FeedRefused
 from resource_service.revocation_feed import Answer, RevocationFeed
 from resource_service.revoked_sessions import RevokedSessions
+from resource_service.tracing import new_trace, working_on
 
 log = structlog.get_logger(__name__)
 
@@ -80,7 +81,7 @@ class Follower:
                     wait_max=2.0,
                     wait_jitter=0.2,
                 ):
-                    with attempt:
+                    with attempt, working_on(new_trace()):
                         await self._ask()
 
     async def _ask(self) -> None:

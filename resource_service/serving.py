@@ -15,6 +15,7 @@ from yarl import URL
 from resource_service.app import create_app
 from resource_service.errors import KeySetRefused, StartProblem
 from resource_service.settings import Settings
+from resource_service.telemetry import is_wanted
 from resource_service.web.protocol import JsonRunner
 
 log = structlog.get_logger(__name__)
@@ -72,7 +73,15 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
 
 def runner(settings: Settings) -> web.AppRunner:
     """Make what runs one worker's application."""
-    return JsonRunner(create_app(settings), shutdown_timeout=SHUTDOWN_S, keepalive_timeout=KEEPALIVE_S)
+    return _runner_class()(create_app(settings), shutdown_timeout=SHUTDOWN_S, keepalive_timeout=KEEPALIVE_S)
+
+
+def _runner_class() -> type[JsonRunner]:
+    if not is_wanted():
+        return JsonRunner
+    from resource_service.web.spans import SpannedRunner
+
+    return SpannedRunner
 
 
 async def serve(settings: Settings, sock: socket.socket) -> None:

@@ -66,6 +66,10 @@ class Verifier:
         # Keyed by the token itself: finding it out by timing would mean hitting its keyed 64-bit hash first, and a
         # digest would cost more than all the rest of a hit.
         self._verified: OrderedDict[str, Claims] = OrderedDict()
+        self.hits = 0
+        """How many good tokens were known already."""
+        self.misses = 0
+        """How many tokens were not: first uses, forgeries, those that were forgotten."""
 
     def use(self, keys: KeySet) -> None:
         """Verify with *keys* from now on, and only with them."""
@@ -87,6 +91,7 @@ class Verifier:
         """
         claims = self._verified.get(token)
         if claims is None:
+            self.misses += 1
             claims = self._verify_signature(token)
             self._check_rules(claims)
             self._remember(token, claims)
@@ -95,6 +100,7 @@ class Verifier:
             raise TokenRefused("expired", "expired since it was verified")
         else:
             self._verified.move_to_end(token)
+            self.hits += 1
         if claims.sid in self._revoked:
             raise TokenRefused("revoked", "its session was revoked")
         return claims

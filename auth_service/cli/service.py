@@ -12,8 +12,10 @@ from auth_service.logs import configure_logs
 from auth_service.serving import bind, serve_with_workers
 from auth_service.serving import serve as serve_here
 from auth_service.settings import Settings, load_settings
+from auth_service.shared_metrics import shared_directory
 from auth_service.store.migrate import upgrade
 from auth_service.store.sql import open_database, open_store
+from auth_service.telemetry import require_telemetry
 from auth_service.web.tracing import add_trace_id
 
 
@@ -21,6 +23,7 @@ def serve() -> None:
     """Serve until SIGTERM. Prints one line with the address when ready."""
     settings = load_settings()
     configure_logs(settings.log_level, add_trace_id)
+    require_telemetry()
     app = create_app(settings)
     listener = bind(settings.host, settings.port)
     if settings.workers == 1:
@@ -29,7 +32,8 @@ def serve() -> None:
         return
     # Problems of the database are named before any worker starts, and each worker finds the schema current.
     asyncio.run(_check_store(settings))
-    serve_with_workers(partial(create_app, settings), settings, listener)
+    with shared_directory():
+        serve_with_workers(partial(create_app, settings), settings, listener)
 
 
 async def _check_store(settings: Settings) -> None:

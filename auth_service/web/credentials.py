@@ -6,7 +6,8 @@ from aiohttp import hdrs, web
 
 from auth_service.errors import InvalidToken
 from auth_service.models import Session
-from auth_service.web.keys import ACCOUNTS, SETTINGS
+from auth_service.web.addresses import client_address
+from auth_service.web.keys import ACCOUNTS, EVENTS, SETTINGS
 
 
 def bearer_token(request: web.Request) -> str:
@@ -36,4 +37,5 @@ def require_service(request: web.Request) -> None:
     expected = request.app[SETTINGS].service_secret
     presented = bearer_token(request).encode(errors="surrogateescape")
     if expected is None or not hmac.compare_digest(expected.get_secret_value().encode(), presented):
+        request.app[EVENTS].service_refused(request.path, client_address(request))
         raise InvalidToken("not the service secret")

@@ -8,7 +8,9 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from auth_service.errors import AuthError, InvalidGrant, InvalidToken, PayloadTooLarge, Unavailable
+from auth_service.errors import AuthError, InvalidGrant, InvalidToken, PayloadTooLarge, TooManyAttempts, Unavailable
+from auth_service.web.addresses import client_address
+from auth_service.web.keys import EVENTS
 from auth_service.web.refresh_cookie import forget_cookie
 
 log = structlog.get_logger(__name__)
@@ -23,6 +25,8 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     except AuthError as exc:
         if isinstance(exc, Unavailable):
             log.error("unavailable", problem=str(exc))  # noqa: TRY400 - an expected failure needs no traceback
+        if isinstance(exc, TooManyAttempts):
+            request.app[EVENTS].throttled(request.path, client_address(request))
         return _answer(exc)
     except web.HTTPRequestEntityTooLarge:
         return _answer(PayloadTooLarge())

@@ -2,9 +2,10 @@
 
 import structlog
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from auth_service.errors import Unavailable
+from auth_service.shared_metrics import exposition
 from auth_service.web.keys import EVENTS, SESSIONS
 
 log = structlog.get_logger(__name__)
@@ -26,6 +27,6 @@ async def ready(request: web.Request) -> web.Response:
 
 
 async def metrics(request: web.Request) -> web.Response:
-    """Prometheus text."""
-    body = generate_latest(request.app[EVENTS].registry)
+    """Prometheus text, of all workers."""
+    body = exposition(request.app[EVENTS].registry)
     return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})

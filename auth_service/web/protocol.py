@@ -19,7 +19,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_request import BaseRequest
 
 from auth_service.web.errors import http_error_response
-from auth_service.web.tracing import RequestTimes, traced
+from auth_service.web.tracing import RequestTimes, trace_id, traced
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +29,8 @@ REQUEST_TIMES = web.AppKey("REQUEST_TIMES", RequestTimes)
 
 SAFE_HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY"}
 """On every answer."""
+REQUEST_ID = "X-Request-Id"
+"""On every error: the ``trace_id`` of the log lines about the request."""
 OVER_TLS = {"Strict-Transport-Security": "max-age=63072000"}
 """Over TLS as well (RFC 6797 §7.2 forbids it elsewhere): two years."""
 
@@ -81,6 +83,8 @@ class JsonRequestHandler(web.RequestHandler):
             resp = http_error_response(resp.status)
         if not resp.prepared:
             resp.headers.update(self._safe_headers)
+            if resp.status >= 400:  # HTTPStatus has to be looked up: every request would pay for it
+                resp.headers[REQUEST_ID] = trace_id(request)
         return super().finish_response(request, resp, start_time)
 
 

@@ -15,7 +15,7 @@ _TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f
 _BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 _METHODS = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS"})
 _CURRENT: ContextVar[BaseRequest | None] = ContextVar("request", default=None)
-_TRACE_ID = "trace_id"
+TRACE_ID = web.RequestKey("TRACE_ID", str)
 
 
 def traced(make_request: Callable[..., BaseRequest]) -> Callable[..., BaseRequest]:
@@ -36,11 +36,16 @@ def add_trace_id(_logger: Any, _method: str, event: MutableMapping[str, Any]) ->
     """Add the id of the current request to a log line: the caller's (W3C Trace Context), or a new one."""
     request = _CURRENT.get()
     if request is not None:
-        if _TRACE_ID not in request:
-            sent = _TRACEPARENT.fullmatch(request.headers.get(HEADER, ""))
-            request[_TRACE_ID] = sent[1] if sent else secrets.token_hex(16)
-        event[_TRACE_ID] = request[_TRACE_ID]
+        event["trace_id"] = trace_id(request)
     return event
+
+
+def trace_id(request: BaseRequest) -> str:
+    """Return the id of the trace that *request* belongs to, which is found out once."""
+    if TRACE_ID not in request:
+        sent = _TRACEPARENT.fullmatch(request.headers.get(HEADER, ""))
+        request[TRACE_ID] = sent[1] if sent else secrets.token_hex(16)
+    return request[TRACE_ID]
 
 
 class RequestTimes:

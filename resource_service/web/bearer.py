@@ -30,6 +30,7 @@ from resource_service.errors import CredentialsMissing, ResourceError, TokenRefu
 from resource_service.jwks_url import JwksUrl
 from resource_service.key_file import KeyFile
 from resource_service.revocation_feed import RevocationFeed
+from resource_service.tracing import enter
 from resource_service.verify import CACHED_TOKENS, Policy
 from resource_service.web.access import CLAIMS, REALM, access_of, is_public, optional, public, requires
 from resource_service.web.challenge import QUOTABLE, refusal
@@ -150,6 +151,7 @@ class Bearer:
         Raises:
             web.HTTPException: the refusal.
         """
+        enter(request)
         access = access_of(request)
         if access == "required" or (access == "optional" and not isinstance(error, CredentialsMissing)):
             request[CLAIMS] = await self._insist(values, error)

@@ -12,8 +12,8 @@ def allow_origins(app: web.Application, origins: Iterable[str]) -> None:
     """Let pages of *origins* call every route that *app* has by now, with credentials."""
     options = aiohttp_cors.ResourceOptions(
         allow_credentials=True,
-        expose_headers=("WWW-Authenticate", "Retry-After"),
-        allow_headers=("Authorization", "Content-Type"),
+        expose_headers=("WWW-Authenticate", "Retry-After", "X-Request-Id"),
+        allow_headers=("Authorization", "Content-Type", "traceparent", "tracestate"),
         allow_methods=("GET", "POST", "HEAD"),
         max_age=PREFLIGHT_CACHE_S,
     )

@@ -9,6 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry
 
 from resource_service.metrics import Metrics
 from resource_service.web.bearer import Bearer, public
+from resource_service.web.request_times import REQUEST_TIMES
 
 BEARER = web.AppKey("BEARER", Bearer)
 METRICS = web.AppKey("METRICS", Metrics)
@@ -35,6 +36,7 @@ async def reporting(app: web.Application) -> AsyncIterator[None]:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+        _update(app)
 
 
 async def _report(app: web.Application) -> None:
@@ -45,7 +47,7 @@ async def _report(app: web.Application) -> None:
 
 def _update(app: web.Application) -> None:
     bearer = app[BEARER]
-    app[METRICS].update(bearer.authenticator, bearer.outcomes)
+    app[METRICS].update(bearer.authenticator, bearer.outcomes, app[REQUEST_TIMES].kinds)
 
 
 routes = [web.get("/metrics", metrics)]

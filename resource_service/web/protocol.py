@@ -8,14 +8,17 @@ Authorization header. And it costs a good request nothing.
 import asyncio
 import gc
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from time import perf_counter
 from typing import Any, ClassVar
 
 import structlog
 from aiohttp import web
 from aiohttp.web_request import BaseRequest
 
+from resource_service import tracing
 from resource_service.web.errors import as_json, error_answer
+from resource_service.web.request_times import REQUEST_TIMES, RequestTimes
 
 log = structlog.get_logger(__name__)
 
@@ -26,6 +29,8 @@ HEADER_LIMIT = 16 * 1024
 
 SAFE_HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY"}
 """On every answer."""
+REQUEST_ID = "X-Request-Id"
+"""On every error: the ``trace_id`` of the log lines about the request."""
 OVER_TLS = {"Strict-Transport-Security": "max-age=63072000"}
 """Over TLS as well (RFC 6797 §7.2 forbids it elsewhere): two years."""
 
@@ -35,7 +40,13 @@ class JsonRequestHandler(web.RequestHandler):
 
     _collected_at: ClassVar[float] = 0.0
 
-    __slots__ = ("_safe_headers",)
+    __slots__ = ("_observe", "_safe_headers", "began_s")
+
+    def __init__(self, manager: web.Server, *, times: RequestTimes, **options: Any) -> None:
+        super().__init__(manager, **options)
+        self._observe = times.observe
+        self.began_s = 0.0
+        """When the request under way came in, on the clock of :func:`time.perf_counter`."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Decide once what headers every answer of this connection has."""
@@ -50,6 +61,7 @@ class JsonRequestHandler(web.RequestHandler):
         message: str | None = None,  # noqa: ARG002 - quotes the request: never used, only taken
     ) -> web.StreamResponse:
         """Answer an unparsable request, or a failure that nobody expected: the trace is for the log alone."""
+        tracing.enter(request)
         if status < 500:
             self._collect_garbage()
             log.info("request.unparsable", status=status, problem=type(exc).__name__)
@@ -75,20 +87,27 @@ class JsonRequestHandler(web.RequestHandler):
     def finish_response(
         self, request: BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> Coroutine[Any, Any, tuple[web.StreamResponse, bool]]:
-        """Give the one shape to every error that was raised as an answer."""
+        """Give the one shape to every error that was raised as an answer, name its trace, and count the answer."""
         if isinstance(resp, web.HTTPException):
             resp = as_json(resp)
         if not resp.prepared:
             resp.headers.update(self._safe_headers)
+            if resp.status >= 400:
+                resp.headers[REQUEST_ID] = tracing.trace_of(request).id
+        self._observe(request, resp.status, perf_counter() - self.began_s)
         return super().finish_response(request, resp, start_time)
 
 
 class JsonServer(web.Server):
     """Makes such connections."""
 
+    def __init__(self, *args: Any, times: RequestTimes, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._times = times
+
     def __call__(self) -> web.RequestHandler:
         """Make one connection's handler."""
-        return JsonRequestHandler(self, loop=self._loop, **self._kwargs)
+        return JsonRequestHandler(self, times=self._times, loop=self._loop, **self._kwargs)
 
 
 class JsonRunner(web.AppRunner):
@@ -97,12 +116,24 @@ class JsonRunner(web.AppRunner):
     def __init__(self, app: web.Application, **kwargs: Any) -> None:
         # Bodies stay as they were sent: nobody can make this service inflate one.
         super().__init__(app, access_log=None, max_field_size=HEADER_LIMIT, auto_decompress=False, **kwargs)
+        self._times = app[REQUEST_TIMES] = RequestTimes()
 
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
         return JsonServer(
             server.request_handler,
-            request_factory=server.request_factory,
+            times=self._times,
+            request_factory=_begun(server.request_factory),
             handler_cancellation=server.handler_cancellation,
             **self._kwargs,
         )
+
+
+def _begun(make_request: Callable[..., BaseRequest]) -> Callable[..., BaseRequest]:
+    """Return *make_request*, which also notes the time."""
+
+    def make(message: Any, payload: Any, protocol: JsonRequestHandler, writer: Any, task: Any) -> BaseRequest:
+        protocol.began_s = perf_counter()
+        return make_request(message, payload, protocol, writer, task)
+
+    return make

@@ -34,9 +34,9 @@ def preflight(origin: str, method: str, headers: str) -> dict[str, str]:
 
 CALLS = {
     "/login": ("POST", "Content-Type"),
-    "/refresh": ("POST", "Content-Type, Idempotency-Key"),
+    "/refresh": ("POST", "Content-Type, Idempotency-Key, traceparent"),
     "/logout": ("POST", "Content-Type"),
-    "/home": ("GET", "Authorization"),
+    "/home": ("GET", "Authorization, traceparent, tracestate"),
 }
 
 
@@ -80,6 +80,7 @@ async def test_a_configured_origin_may_read_errors(auth: Auth, resource: ClientS
         (response.status, response.headers[ALLOW_ORIGIN]) for response in (refused, unauthorized)
     ]
     assert all("WWW-Authenticate" in each.headers["Access-Control-Expose-Headers"] for each in (refused, unauthorized))
+    assert all("X-Request-Id" in each.headers["Access-Control-Expose-Headers"] for each in (refused, unauthorized))
     assert "Retry-After" in refused.headers["Access-Control-Expose-Headers"]
 
 

@@ -56,7 +56,13 @@ class Service:
     process: asyncio.subprocess.Process
     url: URL
     log: list[bytes] = field(default_factory=list)
+    printed: list[bytes] = field(default_factory=list)
     killed: bool = False
+
+    @property
+    def stdout(self) -> str:
+        """What it has printed after the line with its address."""
+        return b"".join(self.printed).decode()
 
     @property
     def stderr(self) -> str:
@@ -90,10 +96,12 @@ async def serving(package: str, settings: Mapping[str, object]) -> AsyncIterator
         prefix = f"{package} listening on "
         assert line.startswith(prefix), f"{package} did not start: {line}"
         service = Service(process, URL(line.removeprefix(prefix).strip()), log)
+        listening = asyncio.create_task(_collect(process.stdout, service.printed))
         yield service
         if process.returncode is None:
             service.terminate()
         status = await service.ended()
+        await listening
         assert service.killed or status == 0
     except BaseException:
         sys.stderr.write(f"--- log of {package}\n")

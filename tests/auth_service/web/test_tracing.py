@@ -4,7 +4,6 @@ import aiohttp
 import pytest
 
 from tests.auth_service.running import Auth
-from tests.system.calls import post
 from tests.system.processes import Deployment, deployment_in, prepare
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -12,15 +11,19 @@ SENT = f"00-{TRACE_ID}-00f067aa0ba902b7-01"
 
 
 async def test_log_lines_of_a_request_share_an_id(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The caller's trace id, if it sent one as W3C Trace Context has it; else a new one for each request."""
+    """The caller's trace id, if it sent one as W3C Trace Context has it; else a new one; the answer names it."""
     deployment: Deployment = deployment_in(tmp_path_factory.mktemp("traced"))
     await prepare(deployment)
+    named: list[str] = []
     async with deployment.auth_service() as service, aiohttp.ClientSession() as http:
         for headers in ({"traceparent": SENT}, {}, {"traceparent": "00-" + "0" * 32 + "-00f067aa0ba902b7-01"}):
-            await post(http, service.url / "login", {"username": "zs", "password": "wrong"}, **headers)
+            body = {"username": "zs", "password": "wrong"}
+            async with http.post(service.url / "login", json=body, headers=headers) as answer:
+                named.append(answer.headers["X-Request-Id"])
     lines = [json.loads(line) for line in service.stderr.splitlines()]
     ids = [line["trace_id"] for line in lines if line["event"] == "login.refused"]
 
+    assert named == ids
     assert TRACE_ID == ids[0]
     assert 3 == len(set(ids))
     assert {32} == {len(id_) for id_ in ids}
@@ -44,3 +47,10 @@ async def test_requests_are_counted_by_route(auth: Auth) -> None:
     assert "auth_hashing_queue 0.0" in text.splitlines()
     assert "4711" not in text
     assert "mine" not in text
+
+
+async def test_a_good_answer_names_no_trace(auth: Auth) -> None:
+    """Nothing is made for a request that nobody will ask about."""
+    good, refused = await auth.client.get("/health/live"), await auth.client.get("/nowhere")
+
+    assert [False, True] == ["X-Request-Id" in answer.headers for answer in (good, refused)]

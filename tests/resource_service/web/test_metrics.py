@@ -24,6 +24,8 @@ async def test_outcomes_are_counted(service: aiohttp.ClientSession, key: Key, ti
             "resource_keys 1.0",
             "resource_keys_refused 0.0",
             "resource_cached_tokens 1.0",
+            'resource_token_cache_lookups_total{result="hit"} 1.0',
+            'resource_token_cache_lookups_total{result="miss"} 3.0',
         )
         if line not in text.splitlines()
     ]
