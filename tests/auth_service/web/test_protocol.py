@@ -7,6 +7,7 @@ import logging
 import pytest
 
 from tests.auth_service.running import PASSWORD, Auth
+from tests.unparsable import LONG, nothing_left
 
 SECRET = "s3cr3t-" + "x" * 16
 JSON_POST = b"POST /login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
@@ -54,6 +55,12 @@ async def test_a_request_that_cannot_be_parsed_is_repeated_nowhere(
     assert b"application/json" in head
     assert SECRET.encode() not in head + body
     assert SECRET not in caplog.text + "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize("request_bytes", LONG.values(), ids=LONG.keys())
+async def test_a_request_that_cannot_be_parsed_leaves_no_cycle(auth: Auth, request_bytes: bytes) -> None:
+    """Its bytes are freed with its connection, without the garbage collector."""
+    await nothing_left(str(auth.client.host), auth.client.port or 0, request_bytes)
 
 
 BROKEN_BODIES = {

@@ -10,6 +10,7 @@ from yarl import URL
 
 from tests.resource_service.issuer import Key
 from tests.resource_service.services import bearer, raw_answer, resource_service, serving
+from tests.unparsable import LONG, nothing_left
 
 
 async def _error(answer: aiohttp.ClientResponse) -> tuple[int, str, str, str]:
@@ -63,6 +64,15 @@ async def test_an_unparsable_request_is_answered_without_its_bytes(
         answer.partition(b"\r\n\r\n")[2]
     )
     assert "secret" not in answer.decode() + caplog.text + "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize("request_bytes", LONG.values(), ids=LONG.keys())
+async def test_a_request_that_cannot_be_parsed_leaves_no_cycle(request_bytes: bytes, key_file: Path) -> None:
+    """Its bytes are freed with its connection, without the garbage collector."""
+    async with resource_service(key_file) as session:
+        url = URL(str(session._base_url))
+
+        await nothing_left(str(url.host), url.port or 0, request_bytes)
 
 
 async def test_a_redirect_is_no_error() -> None:
