@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Any, ClassVar
 
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.abc import AbstractAccessLogger
 from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import HttpProcessingError
@@ -22,6 +22,7 @@ from auth_service.web.tracing import RequestTimes, traced
 
 log = structlog.get_logger(__name__)
 
+_KNOWN_EXPECTATION = "100-continue"
 _NOT_WRITTEN = logging.getLogger(__name__)  # aiohttp asks for a logger before it measures
 REQUEST_TIMES = web.AppKey("REQUEST_TIMES", RequestTimes)
 
@@ -56,6 +57,8 @@ class JsonRequestHandler(web.RequestHandler):
     ) -> web.StreamResponse:
         """Answer what no middleware could: unparsable requests, and failures while an answer is being sent."""
         del message  # quotes the request
+        if _quotes_an_expectation(request, exc):
+            status = HTTPStatus.EXPECTATION_FAILED
         if status < HTTPStatus.INTERNAL_SERVER_ERROR:
             _let_go(exc)  # once more: what follows a declined upgrade is parsed elsewhere
             log.info("request.unparsable", status=status, problem=type(exc).__name__)
@@ -81,6 +84,12 @@ class JsonRequestHandler(web.RequestHandler):
         if not resp.prepared:
             resp.headers.update(self._safe_headers)
         return super().finish_response(request, resp, start_time)
+
+
+def _quotes_an_expectation(request: BaseRequest, exc: BaseException | None) -> bool:
+    """Whether aiohttp failed to quote an unknown ``Expect`` that is no UTF-8; no handler has run."""
+    expected = request.headers.get(hdrs.EXPECT, _KNOWN_EXPECTATION)
+    return isinstance(exc, UnicodeEncodeError) and expected.lower() != _KNOWN_EXPECTATION
 
 
 def _let_go(exc: BaseException | None) -> None:

@@ -10,13 +10,15 @@ from collections.abc import Coroutine
 from typing import Any
 
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.http import RawRequestMessage
 from aiohttp.web_request import BaseRequest
 
 from resource_service.web.errors import as_json, error_answer
 
 log = structlog.get_logger(__name__)
+
+_KNOWN_EXPECTATION = "100-continue"
 
 HEADER_LIMIT = 16 * 1024
 """Bytes of one header field. Twice the longest token: what is too long for a token is refused as one."""
@@ -55,6 +57,8 @@ class JsonRequestHandler(web.RequestHandler):
         message: str | None = None,  # noqa: ARG002 - quotes the request: never used, only taken
     ) -> web.StreamResponse:
         """Answer an unparsable request, or a failure that nobody expected: the trace is for the log alone."""
+        if _quotes_an_expectation(request, exc):
+            status = 417
         if status < 500:
             _let_go(exc)  # once more: what follows a declined upgrade is parsed elsewhere
             log.info("request.unparsable", status=status, problem=type(exc).__name__)
@@ -79,6 +83,12 @@ class JsonRequestHandler(web.RequestHandler):
         if not resp.prepared:
             resp.headers.update(self._safe_headers)
         return super().finish_response(request, resp, start_time)
+
+
+def _quotes_an_expectation(request: BaseRequest, exc: BaseException | None) -> bool:
+    """Whether aiohttp failed to quote an unknown ``Expect`` that is no UTF-8; no handler has run."""
+    expected = request.headers.get(hdrs.EXPECT, _KNOWN_EXPECTATION)
+    return isinstance(exc, UnicodeEncodeError) and expected.lower() != _KNOWN_EXPECTATION
 
 
 def _let_go(exc: BaseException | None) -> None:

@@ -94,6 +94,16 @@ async def test_an_expectation_that_cannot_be_met_is_json_too(auth: Auth) -> None
     assert SECRET.encode() not in head + body
 
 
+async def test_an_expectation_that_is_no_utf8_is_the_callers_fault(
+    auth: Auth, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Although aiohttp fails to quote it, the answer is 417 all the same, and no trace is logged."""
+    status, _, body = await exchange(auth, JSON_POST + b"Content-Length: 0\r\nExpect: \xff\r\n\r\n")
+
+    assert (417, "expectation_failed") == (status, json.loads(body)["error"])
+    assert "Traceback" not in "".join(capfd.readouterr())
+
+
 async def test_a_client_may_ask_before_it_sends(auth: Auth) -> None:
     """Expect: 100-continue is answered, then the body is read."""
     body = json.dumps({"username": "zs", "password": PASSWORD}).encode()

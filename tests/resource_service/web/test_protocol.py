@@ -39,6 +39,19 @@ async def test_an_unknown_expectation_is_json(path: str, service: aiohttp.Client
         assert (417, "application/json", "expectation_failed", "Expectation Failed") == await _error(answer)
 
 
+async def test_an_expectation_that_is_no_utf8_is_the_callers_fault(
+    key_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Although aiohttp fails to quote it, the answer is 417 all the same, and no trace is logged."""
+    async with resource_service(key_file) as session:
+        request = b"GET /home HTTP/1.1\r\nHost: x\r\nExpect: \xff\r\n\r\n"
+        answer = await raw_answer(URL(str(session._base_url)), request)
+
+    assert answer.startswith(b"HTTP/1.1 417 ")
+    assert "expectation_failed" == json.loads(answer.partition(b"\r\n\r\n")[2])["error"]
+    assert "Traceback" not in "".join(capsys.readouterr())
+
+
 UNPARSABLE = [
     b"GET /home HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sec\x01ret\r\n\r\n",
     b"GET /home HTTP/1.1\r\nHost: x\r\nsecret words: x\r\n\r\n",
