@@ -178,7 +178,7 @@ def _behind_the_answers(deployment: Deployment, plan: Plan) -> list[str]:
         lines.append(f"{caught_up} answered rotations were lost, and caught up later")
     if reused:
         lines.append(f"{reused} honest presentations were taken for a thief's")
-    (rows,) = deployment.database.query("SELECT count(*) FROM sessions")
+    (rows,) = deployment.database.query("SELECT count(*) FROM sessions WHERE user_id = 'alice'")
     if int(rows) != plan.sessions:
         lines.append(f"{rows} rows for {plan.sessions} sessions")
     return lines
