@@ -90,9 +90,9 @@ async def _watched(
 
 
 async def _run(seconds: float, seed: int, console: Console) -> dict[str, SoakReport]:
-    reports = {}
-    name, shown = TextColumn("{task.description:10}"), TextColumn("{task.fields[shown]}")
-    columns = (name, BarColumn(), TimeRemainingColumn(), shown)
+    reports: dict[str, SoakReport] = {}
+    shown = TextColumn("{task.fields[shown]}")
+    columns = (TextColumn("{task.description:10}"), BarColumn(), TimeRemainingColumn(), shown)
     with Progress(*columns, console=console) as progress, tempfile.TemporaryDirectory() as folder:
         bars = {name: progress.add_task(name, total=seconds / len(_STAGES), shown="") for name in _STAGES}
         for name, stage in _STAGES.items():

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
+from yarl import URL
 
 from tests.system.ledger import Ledger
 
@@ -17,9 +18,9 @@ _REFRESH, _LOGIN, _LOGOUT = "POST /refresh", "POST /login", "POST /logout"
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], int]
 
 
-async def scraped(http: aiohttp.ClientSession, url: str) -> Samples:
+async def scraped(http: aiohttp.ClientSession, url: URL) -> Samples:
     """Return what ``/metrics`` shows: numbers by name and labels."""
-    async with http.get(f"{url}/metrics") as response:
+    async with http.get(url / "metrics") as response:
         text = await response.text()
     return {
         (sample.name, frozenset(sample.labels.items())): int(sample.value)

@@ -41,7 +41,7 @@ class Footprint:
 async def footprint(service: Service) -> Footprint:
     """Measure a service that has answered somebody."""
     await answers_others(service)
-    process = psutil.Process(service.process.pid)
+    process = psutil.Process(service.pid)
     return Footprint(process, process.memory_info().rss, process.num_fds())
 
 

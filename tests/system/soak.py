@@ -13,19 +13,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import aiohttp
-from yarl import URL
 
 from auth_service.models import User as Account
 from auth_service.passwords import HASHER
 from auth_service.sessions import wall_clock
 from auth_service.store.sql import open_store
-from tests.system.auth_processes import AuthProcess, no_leftovers
 from tests.system.counters import auth_disagreements, resource_disagreements, scraped
-from tests.system.deployment import PASSWORD, Deployment
+from tests.system.deployment import Deployment
 from tests.system.following import SECRET
 from tests.system.ledger import Ledger
 from tests.system.memory import Memory, watched
-from tests.system.processes import serving
+from tests.system.processes import PASSWORD, Service, no_leftovers
 from tests.system.proxy import Fate, Proxy
 from tests.system.storm import Disaster, Plan, Report, strikes, weather
 from tests.system.users import Endpoint, Lost, User
@@ -44,8 +42,7 @@ _SETTINGS = {
 class Lasting:
     """A service that nobody kills, behind a proxy that cuts answers."""
 
-    url: str
-    pid: int
+    service: Service
     proxy: Proxy
     endpoint: Endpoint
 
@@ -87,42 +84,38 @@ async def soak(deployment: Deployment, plan: Plan, disaster: Disaster = strikes)
 
 @asynccontextmanager
 async def _auth(deployment: Deployment, rng: random.Random) -> AsyncIterator[Lasting]:
-    process = AuthProcess("auth-lasting", deployment.folder, deployment.environment | _SETTINGS)
-    with no_leftovers(process):
-        await process.start_when_possible()
-        async with _before(process.url, process.pid, rng) as lasting:
-            yield lasting
-        assert 0 == await process.stop(), process.text()
+    service = Service("auth_service", deployment.folder / "auth-lasting.log", deployment.settings | _SETTINGS)
+    async with _lasting(service, rng) as lasting:
+        yield lasting
 
 
 @asynccontextmanager
 async def _resource(deployment: Deployment, auth: Lasting, rng: random.Random) -> AsyncIterator[Lasting]:
     settings = {
         "RESOURCE_PORT": 0,
-        "RESOURCE_LOG_LEVEL": "warning",
         "RESOURCE_KEYS": deployment.folder / "access.jwks.json",
-        "RESOURCE_REVOCATIONS_URL": f"{auth.url}/revocations",
+        "RESOURCE_REVOCATIONS_URL": auth.service.url / "revocations",
         "RESOURCE_SERVICE_SECRET": SECRET,
     }
-    async with (
-        serving("resource_service", settings) as service,
-        _before(str(service.url).rstrip("/"), service.process.pid, rng) as lasting,
-    ):
+    async with _lasting(Service("resource_service", deployment.folder / "resource.log", settings), rng) as lasting:
         yield lasting
 
 
 @asynccontextmanager
-async def _before(url: str, pid: int, rng: random.Random) -> AsyncIterator[Lasting]:
-    """Put a proxy before a service, and a ledger beside it."""
-    port, ledger = URL(url).port or 0, Ledger()
+async def _lasting(service: Service, rng: random.Random) -> AsyncIterator[Lasting]:
+    """Run a service, with a proxy before it and a ledger beside it; in the end it must end well."""
+    ledger = Ledger()
     proxy = Proxy(
-        lambda: [port],
+        lambda: [service.port],
         random.Random(rng.random()),
         on_withheld=ledger.dropped,
         on_unanswered=ledger.unanswered,
     )
-    async with proxy, aiohttp.ClientSession() as http:
-        yield Lasting(url, pid, proxy, Endpoint(proxy.url, http, ledger))
+    with no_leftovers(service):
+        await service.start()
+        async with proxy, aiohttp.ClientSession() as http:
+            yield Lasting(service, proxy, Endpoint(proxy.url, http, ledger))
+        assert 0 == await service.stop(), service.stderr
 
 
 async def _add_accounts(deployment: Deployment) -> None:
@@ -144,7 +137,7 @@ async def _living(
     try:
         for service in services:
             service.proxy.misbehave(WEIGHTS)
-        pids = [service.pid for service in services]
+        pids = [lasting.service.pid for lasting in services]
         async with watched(list(zip(report.memories, pids, strict=True)), plan.seconds):
             yield
     finally:
@@ -163,9 +156,9 @@ async def _living(
 async def _judge(auth: Lasting, resource: Lasting, users: list[User], report: SoakReport) -> None:
     did: Counter[str] = sum((user.did for user in users), Counter())
     async with aiohttp.ClientSession() as http:
-        auth_samples, resource_samples = await scraped(http, auth.url), await scraped(http, resource.url)
-    report.violations += auth_disagreements(auth.endpoint.ledger, auth_samples, did)
-    report.violations += resource_disagreements(resource.endpoint.ledger, resource_samples)
+        samples = [await scraped(http, lasting.service.url) for lasting in (auth, resource)]
+    report.violations += auth_disagreements(auth.endpoint.ledger, samples[0], did)
+    report.violations += resource_disagreements(resource.endpoint.ledger, samples[1])
     if report.storm.plan.seconds >= _WARM_AFTER_S:
         report.violations += [f"{memory.name} grew: {memory}" for memory in report.memories if not memory.is_level()]
     report.counts += did

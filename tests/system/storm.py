@@ -13,9 +13,10 @@ from typing import Protocol
 import aiohttp
 
 from client import FileStorage, MemoryStorage, TokenSource
-from tests.system.deployment import PASSWORD, USERNAME, Deployment
+from tests.system.deployment import USERNAME, Deployment
 from tests.system.history import History, Replayed, violations
 from tests.system.honest import HonestClient, TurnedAway, present
+from tests.system.processes import PASSWORD
 from tests.system.proxy import Fate, Proxy
 from tests.system.token_sources import RealClient
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import aiohttp
 
-from tests.system.deployment import PASSWORD
 from tests.system.honest import TIMEOUT
 from tests.system.ledger import Ledger
+from tests.system.processes import PASSWORD
 
 _PAUSE_S = 0.1
 _LONGEST_UPLOAD = 256 * 1024
