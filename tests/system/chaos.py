@@ -47,6 +47,7 @@ _MIXED = {
     "refreshes": "refreshes",
     "expired access tokens": "expired access tokens",
     "uploads": "uploads",
+    "cached tokens": "access tokens remembered by resource",
     "logout": "log-outs",
     "reuse": "thefts, each of which ended its session",
     "lost sessions": "lost sessions",

@@ -18,7 +18,7 @@ from auth_service.models import User as Account
 from auth_service.passwords import HASHER
 from auth_service.sessions import wall_clock
 from auth_service.store.sql import open_store
-from tests.system.counters import auth_disagreements, resource_disagreements, scraped
+from tests.system.counters import auth_disagreements, resource_disagreements, scraped, total
 from tests.system.deployment import Deployment
 from tests.system.following import SECRET
 from tests.system.ledger import Ledger
@@ -162,6 +162,7 @@ async def _judge(auth: Lasting, resource: Lasting, users: list[User], report: So
     if report.storm.plan.seconds >= _WARM_AFTER_S:
         report.violations += [f"{memory.name} grew: {memory}" for memory in report.memories if not memory.is_level()]
     report.counts += did
+    report.counts["cached tokens"] = total(samples[1], "resource_cached_tokens")
     for service in (auth, resource):
         report.counts["answers"] += service.endpoint.ledger.answers.total()
         report.counts["answers cut"] += service.endpoint.ledger.withheld
