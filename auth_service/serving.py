@@ -5,10 +5,12 @@ is in flight, commit, exit 0.
 """
 
 import asyncio
+import contextlib
 import gc
 import signal
 import socket
 import ssl
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +25,7 @@ _BACKLOG = 1024
 # Longer than proxies keep an idle connection (60 s), so that they never send into one that is being closed. It also
 # bounds the time that a request's head may take: aiohttp's own default is an hour.
 KEEPALIVE_S = 75
+MOST_DESCRIPTORS = 65_536
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -37,6 +40,23 @@ def bind(host: str, port: int) -> socket.socket:
     except (OSError, UnicodeError) as exc:  # UnicodeError: a name that IDNA cannot encode
         reason = exc.strerror if isinstance(exc, OSError) else "not a host name"
         raise StartupError(f"cannot listen on {host}:{port}: {reason}") from None
+
+
+def allow_many_connections() -> None:
+    """Let this process, and its workers, open as many files as the system allows: each connection is one.
+
+    Shells and systemd begin with 1,024, for programs that use ``select``; an idle connection holds one for
+    ``KEEPALIVE_S``. The hard limit stays the operator's, who may set it as low as he likes.
+    """
+    if sys.platform != "win32":
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            # macOS refuses more than kern.maxfilesperproc, whatever the hard limit says.
+            with contextlib.suppress(ValueError, OSError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def announce(listener: socket.socket, *, tls: bool) -> None:
