@@ -12,7 +12,7 @@ import psutil
 _MIB = 1024 * 1024
 _GROWTH = 1.05  # of the second quarter of the time to the last: sessions and tokens come and go
 _SLACK = 2 * _MIB
-_WINDOWS = 60
+_WINDOWS = 20
 _LOOK_EVERY_S = 0.05
 
 
