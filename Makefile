@@ -33,7 +33,7 @@ up: $(VENV)/.main ## run both services and the web page for play, until Ctrl-C
 test: setup ## the whole suite
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-chaos: setup ## the same promise for longer: kill services and databases under clients (CHAOS_S=120 seconds)
+chaos: setup ## the soak: kill services and databases under mixed load, add all up (CHAOS_S=120 seconds)
 	$(BIN)/python -m tests.system.chaos
 
 test-compose: setup ## the Compose stack, for real: needs a Docker engine

@@ -5,6 +5,7 @@ is in flight, commit, exit 0.
 """
 
 import asyncio
+import contextlib
 import gc
 import signal
 import socket
@@ -29,6 +30,7 @@ KEEPALIVE_S = 75
 # How long a thread may wait for the interpreter's lock while the event loop holds it: the default, 5 ms, is longer than
 # a whole transaction, and would make SQLite's thread begin only when the event loop has nothing left to do.
 _SWITCH_INTERVAL_S = 0.0002
+MOST_DESCRIPTORS = 65_536
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -43,6 +45,23 @@ def bind(host: str, port: int) -> socket.socket:
     except (OSError, UnicodeError) as exc:  # UnicodeError: a name that IDNA cannot encode
         reason = exc.strerror if isinstance(exc, OSError) else "not a host name"
         raise StartupError(f"cannot listen on {host}:{port}: {reason}") from None
+
+
+def allow_many_connections() -> None:
+    """Let this process, and its workers, open as many files as the system allows: each connection is one.
+
+    Shells and systemd begin with 1,024, for programs that use ``select``; an idle connection holds one for
+    ``KEEPALIVE_S``. The hard limit stays the operator's, who may set it as low as he likes.
+    """
+    if sys.platform != "win32":
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            # macOS refuses more than kern.maxfilesperproc, whatever the hard limit says.
+            with contextlib.suppress(ValueError, OSError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def announce(listener: socket.socket, *, tls: bool) -> None:

@@ -24,6 +24,7 @@ BACKLOG = 1024
 # Longer than proxies keep an idle connection (60 s), so that they never send into one that is being closed. It also
 # bounds the time that a request's head may take: aiohttp's own default is an hour.
 KEEPALIVE_S = 75
+MOST_DESCRIPTORS = 65_536
 SHUTDOWN_S = 10.0
 """Seconds that requests under way have to finish."""
 
@@ -41,6 +42,23 @@ def bind(settings: Settings) -> socket.socket:
         # create_server() adds the address to the text.
         problem = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
         raise StartProblem(f"cannot listen on {settings.host}:{settings.port}: {problem}") from None
+
+
+def allow_many_connections() -> None:
+    """Let this process, and its workers, open as many files as the system allows: each connection is one.
+
+    Shells and systemd begin with 1,024, for programs that use ``select``; an idle connection holds one for
+    ``KEEPALIVE_S``. The hard limit stays the operator's, who may set it as low as he likes.
+    """
+    if sys.platform != "win32":
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            # macOS refuses more than kern.maxfilesperproc, whatever the hard limit says.
+            with contextlib.suppress(ValueError, OSError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def address(settings: Settings, sock: socket.socket) -> str:
@@ -118,5 +136,6 @@ def run(settings: Settings) -> None:
             import uvloop
 
             loop_factory = uvloop.new_event_loop
+    allow_many_connections()
     with bind(settings) as sock, asyncio.Runner(loop_factory=loop_factory) as event_loop:
         event_loop.run(serve(settings, sock))

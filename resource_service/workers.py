@@ -13,7 +13,16 @@ from prometheus_client import multiprocess
 
 from resource_service.errors import KeySetRefused, StartProblem
 from resource_service.key_file import KeyFile
-from resource_service.serving import BACKLOG, SHUTDOWN_S, address, announce, bind, runner, tls_context
+from resource_service.serving import (
+    BACKLOG,
+    SHUTDOWN_S,
+    address,
+    allow_many_connections,
+    announce,
+    bind,
+    runner,
+    tls_context,
+)
 from resource_service.settings import Settings
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a default of Linux, used only where it exists
@@ -88,4 +97,5 @@ def run(settings: Settings) -> None:
             asyncio.run(KeyFile(settings.keys).fetch())
         except KeySetRefused as error:
             raise StartProblem(str(error)) from None
+    allow_many_connections()
     Workers(settings, bind(settings)).run()

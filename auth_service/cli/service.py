@@ -9,7 +9,7 @@ from rich.console import Console
 
 from auth_service.app import create_app
 from auth_service.logs import configure_logs
-from auth_service.serving import bind, serve_with_workers
+from auth_service.serving import allow_many_connections, bind, serve_with_workers
 from auth_service.serving import serve as serve_here
 from auth_service.settings import Settings, load_settings
 from auth_service.shared_metrics import shared_directory
@@ -25,6 +25,7 @@ def serve() -> None:
     configure_logs(settings.log_level, add_trace_id)
     require_telemetry()
     app = create_app(settings)
+    allow_many_connections()
     listener = bind(settings.host, settings.port)
     if settings.workers == 1:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:

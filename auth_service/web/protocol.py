@@ -5,16 +5,15 @@ a token or a password.
 """
 
 import asyncio
-import gc
 import logging
-import time
 from collections.abc import Coroutine
 from http import HTTPStatus
 from typing import Any, ClassVar
 
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.abc import AbstractAccessLogger
+from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_request import BaseRequest
 
@@ -23,7 +22,7 @@ from auth_service.web.tracing import RequestTimes, trace_id, traced
 
 log = structlog.get_logger(__name__)
 
-_COLLECT_EVERY_S = 1.0
+_KNOWN_EXPECTATION = "100-continue"
 _NOT_WRITTEN = logging.getLogger(__name__)  # aiohttp asks for a logger before it measures
 REQUEST_TIMES = web.AppKey("REQUEST_TIMES", RequestTimes)
 
@@ -38,22 +37,32 @@ OVER_TLS = {"Strict-Transport-Security": "max-age=63072000"}
 class JsonRequestHandler(web.RequestHandler):
     """One connection, on which every error is JSON."""
 
-    _collected_at: ClassVar[float] = 0.0
-
-    __slots__ = ("_safe_headers",)
+    __slots__ = ("_is_unparsable", "_safe_headers")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Decide once what headers every answer of this connection has."""
         self._safe_headers = SAFE_HEADERS | (OVER_TLS if transport.get_extra_info("sslcontext") else {})
+        self._is_unparsable = False
         super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came. After the first bytes that cannot be parsed, the rest is read and forgotten."""
+        if self._is_unparsable:
+            return
+        super().data_received(data)
+        if self._messages and not isinstance(broken := self._messages[-1][0], RawRequestMessage):
+            self._is_unparsable = True
+            _let_go(broken.exc)
 
     def handle_error(
         self, request: BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
         """Answer what no middleware could: unparsable requests, and failures while an answer is being sent."""
         del message  # quotes the request
+        if _quotes_an_expectation(request, exc):
+            status = HTTPStatus.EXPECTATION_FAILED
         if status < HTTPStatus.INTERNAL_SERVER_ERROR:
-            self._collect_garbage()
+            _let_go(exc)  # once more: what follows a declined upgrade is parsed elsewhere
             log.info("request.unparsable", status=status, problem=type(exc).__name__)
         else:
             log.error("request.failed", status=status, problem=type(exc).__name__, exc_info=_quotable(exc))
@@ -62,13 +71,6 @@ class JsonRequestHandler(web.RequestHandler):
         response = http_error_response(status)
         response.force_close()
         return response
-
-    @classmethod
-    def _collect_garbage(cls) -> None:
-        """Collect, at most once a second: what aiohttp could not parse, up to megabytes, it leaves in cycles."""
-        if time.monotonic() - cls._collected_at >= _COLLECT_EVERY_S:
-            gc.collect()
-            JsonRequestHandler._collected_at = time.monotonic()
 
     def log_exception(self, *_args: Any, **kwargs: Any) -> None:
         """Log what broke a connection; aiohttp's own text may quote the request."""
@@ -86,6 +88,21 @@ class JsonRequestHandler(web.RequestHandler):
             if resp.status >= 400:  # HTTPStatus has to be looked up: every request would pay for it
                 resp.headers[REQUEST_ID] = trace_id(request)
         return super().finish_response(request, resp, start_time)
+
+
+def _quotes_an_expectation(request: BaseRequest, exc: BaseException | None) -> bool:
+    """Whether aiohttp failed to quote an unknown ``Expect`` that is no UTF-8; no handler has run."""
+    expected = request.headers.get(hdrs.EXPECT, _KNOWN_EXPECTATION)
+    return isinstance(exc, UnicodeEncodeError) and expected.lower() != _KNOWN_EXPECTATION
+
+
+def _let_go(exc: BaseException | None) -> None:
+    """Break the cycle of a parser's exception, its traceback, aiohttp's frame, and the queue where the exception waits.
+
+    The frame has the bytes too: megabytes, that would stay until the collector comes.
+    """
+    if exc is not None:
+        exc.__traceback__ = None
 
 
 def _quotable(exc: BaseException | None) -> BaseException | None:

@@ -45,6 +45,7 @@ async def echo(request: web.Request) -> web.Response:
     """Measure and hash a body of any kind as it comes in, holding one chunk of it at a time.
 
     Raises:
+        web.HTTPBadRequest: its framing is broken, or its sender hung up.
         web.HTTPRequestTimeout: it takes more than a minute.
         web.HTTPRequestEntityTooLarge: it is larger than 8 MiB, by its header or by its bytes.
     """
@@ -60,6 +61,8 @@ async def echo(request: web.Request) -> web.Response:
                 digest.update(chunk)
     except TimeoutError:
         raise web.HTTPRequestTimeout from None
+    except (web.RequestPayloadError, ConnectionError):
+        raise web.HTTPBadRequest from None
     return web.json_response({"bytes": size, "sha256": digest.hexdigest()})
 
 

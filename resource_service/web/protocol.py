@@ -6,14 +6,13 @@ Authorization header. And it costs a good request nothing.
 """
 
 import asyncio
-import gc
-import time
 from collections.abc import Callable, Coroutine
 from time import perf_counter
-from typing import Any, ClassVar
+from typing import Any
 
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
+from aiohttp.http import RawRequestMessage
 from aiohttp.web_request import BaseRequest
 
 from resource_service import tracing
@@ -22,7 +21,7 @@ from resource_service.web.request_times import REQUEST_TIMES, RequestTimes
 
 log = structlog.get_logger(__name__)
 
-_COLLECT_EVERY_S = 1.0
+_KNOWN_EXPECTATION = "100-continue"
 
 HEADER_LIMIT = 16 * 1024
 """Bytes of one header field. Twice the longest token: what is too long for a token is refused as one."""
@@ -38,9 +37,7 @@ OVER_TLS = {"Strict-Transport-Security": "max-age=63072000"}
 class JsonRequestHandler(web.RequestHandler):
     """One connection, on which every error is JSON."""
 
-    _collected_at: ClassVar[float] = 0.0
-
-    __slots__ = ("_observe", "_safe_headers", "began_s")
+    __slots__ = ("_is_unparsable", "_observe", "_safe_headers", "began_s")
 
     def __init__(self, manager: web.Server, *, times: RequestTimes, **options: Any) -> None:
         super().__init__(manager, **options)
@@ -51,7 +48,17 @@ class JsonRequestHandler(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Decide once what headers every answer of this connection has."""
         self._safe_headers = SAFE_HEADERS | (OVER_TLS if transport.get_extra_info("sslcontext") else {})
+        self._is_unparsable = False
         super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came. After the first bytes that cannot be parsed, the rest is read and forgotten."""
+        if self._is_unparsable:
+            return
+        super().data_received(data)
+        if self._messages and not isinstance(broken := self._messages[-1][0], RawRequestMessage):
+            self._is_unparsable = True
+            _let_go(broken.exc)
 
     def handle_error(
         self,
@@ -62,8 +69,10 @@ class JsonRequestHandler(web.RequestHandler):
     ) -> web.StreamResponse:
         """Answer an unparsable request, or a failure that nobody expected: the trace is for the log alone."""
         tracing.enter(request)
+        if _quotes_an_expectation(request, exc):
+            status = 417
         if status < 500:
-            self._collect_garbage()
+            _let_go(exc)  # once more: what follows a declined upgrade is parsed elsewhere
             log.info("request.unparsable", status=status, problem=type(exc).__name__)
         else:
             log.error("request.failed", method=request.method, status=status, exc_info=exc)
@@ -72,13 +81,6 @@ class JsonRequestHandler(web.RequestHandler):
         answer = error_answer(status)
         answer.force_close()
         return answer
-
-    @classmethod
-    def _collect_garbage(cls) -> None:
-        """Collect, at most once a second: what aiohttp could not parse, up to megabytes, it leaves in cycles."""
-        if time.monotonic() - cls._collected_at >= _COLLECT_EVERY_S:
-            gc.collect()
-            JsonRequestHandler._collected_at = time.monotonic()
 
     def log_exception(self, *_args: Any, **kwargs: Any) -> None:
         """Log what broke a connection."""
@@ -96,6 +98,21 @@ class JsonRequestHandler(web.RequestHandler):
                 resp.headers[REQUEST_ID] = tracing.trace_of(request).id
         self._observe(request, resp.status, perf_counter() - self.began_s)
         return super().finish_response(request, resp, start_time)
+
+
+def _quotes_an_expectation(request: BaseRequest, exc: BaseException | None) -> bool:
+    """Whether aiohttp failed to quote an unknown ``Expect`` that is no UTF-8; no handler has run."""
+    expected = request.headers.get(hdrs.EXPECT, _KNOWN_EXPECTATION)
+    return isinstance(exc, UnicodeEncodeError) and expected.lower() != _KNOWN_EXPECTATION
+
+
+def _let_go(exc: BaseException | None) -> None:
+    """Break the cycle of a parser's exception, its traceback, aiohttp's frame, and the queue where the exception waits.
+
+    The frame has the bytes too: megabytes, that would stay until the collector comes.
+    """
+    if exc is not None:
+        exc.__traceback__ = None
 
 
 class JsonServer(web.Server):

@@ -1,4 +1,4 @@
-"""``python -m tests.system.chaos``: the storms of the suite, for longer. Exit status 1 if anybody was lost."""
+"""``python -m tests.system.chaos``: the soak of the suite, for longer. Exit status 1 if a promise was broken."""
 
 import asyncio
 import random
@@ -18,11 +18,12 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.table import Table
 
 from tests.system.deployment import Deployment, Sqlite, deployed, postgres
-from tests.system.storm import Plan, Report, strikes, weather
+from tests.system.soak import SoakReport, soak
+from tests.system.storm import Plan, strikes
 
 _PROCESSES = 2
 _REDRAW_S = 0.25
-_ROWS = {
+_STORM = {
     "rotations": "rotations answered",
     "kills of auth processes": "kills of auth processes",
     "kills of the database": "kills of the database",
@@ -34,6 +35,21 @@ _ROWS = {
     "raced": "raced",
     "caught_up": "caught up",
     "abandoned": "abandoned",
+    "lost sessions": "lost sessions",
+}
+_MIXED = {
+    "answers": "answers, counted alike by callers and services",
+    "answers cut": "of these, cut on their way",
+    "hung up on": "requests hung up on",
+    "retries": "retries",
+    "log-ins": "log-ins",
+    "wrong passwords": "wrong passwords",
+    "refreshes": "refreshes",
+    "expired access tokens": "expired access tokens",
+    "uploads": "uploads",
+    "cached tokens": "access tokens remembered by resource",
+    "logout": "log-outs",
+    "reuse": "thefts, each of which ended its session",
     "lost sessions": "lost sessions",
 }
 
@@ -74,10 +90,10 @@ async def _watched(
     progress.update(bar, completed=plan.seconds)
 
 
-async def _run(seconds: float, seed: int, console: Console) -> dict[str, Report]:
-    reports = {}
-    name, shown = TextColumn("{task.description:10}"), TextColumn("{task.fields[shown]}")
-    columns = (name, BarColumn(), TimeRemainingColumn(), shown)
+async def _run(seconds: float, seed: int, console: Console) -> dict[str, SoakReport]:
+    reports: dict[str, SoakReport] = {}
+    shown = TextColumn("{task.fields[shown]}")
+    columns = (TextColumn("{task.description:10}"), BarColumn(), TimeRemainingColumn(), shown)
     with Progress(*columns, console=console) as progress, tempfile.TemporaryDirectory() as folder:
         bars = {name: progress.add_task(name, total=seconds / len(_STAGES), shown="") for name in _STAGES}
         for name, stage in _STAGES.items():
@@ -85,14 +101,21 @@ async def _run(seconds: float, seed: int, console: Console) -> dict[str, Report]
             own.mkdir()
             async with stage(own) as deployment:
                 plan = Plan(seed, seconds / len(_STAGES), strikes=0)
-                reports[name] = await weather(deployment, plan, partial(_watched, progress, bars[name]))
+                reports[name] = await soak(deployment, plan, partial(_watched, progress, bars[name]))
     return reports
 
 
-def _summary(reports: dict[str, Report]) -> Table:
+def _summary(reports: dict[str, SoakReport]) -> Table:
     table = Table("", *reports)
-    for count, label in _ROWS.items():
+    for count, label in _STORM.items():
+        table.add_row(label, *(str(report.storm.counts[count]) for report in reports.values()))
+    table.add_section()
+    table.add_row("[bold]mixed load on the services that live")
+    for count, label in _MIXED.items():
         table.add_row(label, *(str(report.counts[count]) for report in reports.values()))
+    for number, service in enumerate(("auth", "resource")):
+        table.add_row(f"memory of {service}", *(str(report.memories[number]) for report in reports.values()))
+    table.add_section()
     table.add_row("violations", *(str(len(report.violations)) for report in reports.values()))
     return table
 
@@ -101,7 +124,7 @@ def main(
     seconds: Annotated[float, typer.Option(envvar="CHAOS_S", min=1, help="For both databases together.")] = 120,
     seed: Annotated[int | None, typer.Option(envvar="CHAOS_SEED", help="Repeats a run's kills and cuts.")] = None,
 ) -> None:
-    """Kill auth processes and databases under hundreds of honest clients; then judge what the clients saw."""
+    """Kill auth processes and databases under mixed load; then judge what clients and services saw."""
     console = Console()
     stamina.instrumentation.set_on_retry_hooks([])  # retries are the point, not news
     seed = random.randrange(2**32) if seed is None else seed

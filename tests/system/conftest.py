@@ -6,7 +6,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.system.processes import Deployment, deployment_in, prepare
+from tests.system.processes import Deployment, Service, deployment_in, prepare
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +23,14 @@ def deployment(prepared: Path, tmp_path: Path) -> Deployment:
     """Keys, a database and the user ``zs``, for one test."""
     shutil.copytree(prepared, tmp_path / "deployment")
     return deployment_in(tmp_path / "deployment")
+
+
+@pytest.fixture(params=["auth", "resource"])
+async def service(request: pytest.FixtureRequest, deployment: Deployment) -> AsyncIterator[Service]:
+    """Each of the two services."""
+    start = deployment.auth_service if request.param == "auth" else deployment.resource_service
+    async with start() as service:
+        yield service
 
 
 @pytest.fixture

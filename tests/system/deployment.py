@@ -16,17 +16,19 @@ from auth_service.sessions import wall_clock
 from auth_service.store.migrate import upgrade
 from auth_service.store.sql import open_database, open_store
 from tests.postgresql import Cluster, clusters
-from tests.system.auth_processes import AuthProcess, environment, no_leftovers
+from tests.system.processes import PASSWORD, Service, no_leftovers
 
 _YEAR_MS = 365 * 24 * 3_600_000
-USERNAME, PASSWORD = "alice", "correct horse battery staple"
+USERNAME = "alice"
 _ALICE = User(id="alice", username=USERNAME, email="alice@example.org", scope="read")
 
 
 class Database(Protocol):
     """What the auth processes share."""
 
-    url: str
+    @property
+    def url(self) -> str:
+        """Return the URL as the settings take it."""
 
     async def kill(self) -> None:
         """End it as a power cut does, if it is a server."""
@@ -96,9 +98,20 @@ def postgres(**settings: str) -> Iterator[Postgres]:
 
 
 def make_keys(folder: Path) -> None:
-    """Write the key files that ``environment`` names."""
+    """Write the key files that ``auth_settings`` names."""
     for name in ("access", "refresh"):
         create(folder / f"{name}.jwks.json")
+
+
+def auth_settings(folder: Path, database_url: str, **settings: str) -> dict[str, str]:
+    """Return the settings of an auth service on a port of the system's choice; its keys lie in *folder*."""
+    return {
+        "AUTH_PORT": "0",
+        "AUTH_DATABASE_URL": database_url,
+        "AUTH_ACCESS_KEYS": str(folder / "access.jwks.json"),
+        "AUTH_REFRESH_KEYS": str(folder / "refresh.jwks.json"),
+        **settings,
+    }
 
 
 class Deployment:
@@ -113,8 +126,8 @@ class Deployment:
 
     def __init__(self, folder: Path, database: Database, count: int, settings: Mapping[str, str] | None = None) -> None:
         self.database = database
-        self.environment = environment(folder, database.url, **(settings or {}))
-        self.processes = [AuthProcess(f"auth-{number}", folder, self.environment) for number in range(count)]
+        self.settings = auth_settings(folder, database.url, **(settings or {}))
+        self.processes = [Service("auth_service", folder / f"auth-{n}.log", self.settings) for n in range(count)]
         self.folder = folder
 
     async def seed(self, count: int) -> list[str]:

@@ -5,6 +5,7 @@ import random
 from dataclasses import dataclass
 
 import aiohttp
+from yarl import URL
 
 from tests.system.history import History, Settled
 
@@ -28,7 +29,7 @@ class Answer:
 UNAVAILABLE = Answer(503, "unavailable", retry_after="1")
 
 
-async def present(http: aiohttp.ClientSession, url: str, token: str, key: str | None = None) -> Answer:
+async def present(http: aiohttp.ClientSession, url: str | URL, token: str, key: str | None = None) -> Answer:
     """Present a refresh token once.
 
     Raises:

@@ -1,122 +1,244 @@
-"""The services as an operator runs them: processes, on ports that the system chooses."""
+"""The services as an operator runs them: processes, started, killed and started again at will. Logs outlive them."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Self
 
 from yarl import URL
 
 REPOSITORY = Path(__file__).parents[2]
 PASSWORD = "correct horse battery staple"
-_DEADLINE_S = 30
+# Root may write what is read-only, unless it gives that up: PR_CAPBSET_DROP of CAP_DAC_OVERRIDE, see capabilities(7).
+_OBEY_FILE_MODES = "import ctypes, os, sys; ctypes.CDLL(None).prctl(24, 1); os.execv(sys.argv[1], sys.argv[1:])"
+_START_WITHIN_S = 60
+_STOP_WITHIN_S = 30
+
+Settings = Mapping[str, object]
 
 
-def environment(settings: Mapping[str, object]) -> dict[str, str]:
+def environment(settings: Settings) -> dict[str, str]:
     """Return this process's environment with *settings* and no other of the services' variables."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AUTH_", "RESOURCE_"))}
     return {**inherited, **{name: str(value) for name, value in settings.items()}}
 
 
-async def spawn(package: str, *arguments: str, settings: Mapping[str, object]) -> asyncio.subprocess.Process:
-    """Start ``python -m package``."""
+async def run(
+    package: str, *arguments: str, settings: Settings, stdin: str = "", obeys_file_modes: bool = False
+) -> tuple[int, str, str]:
+    """Run a command of ``python -m package`` to its end; return exit status, output and error."""
+    launcher = [sys.executable, "-c", _OBEY_FILE_MODES] if obeys_file_modes and os.geteuid() == 0 else []
     pipe = asyncio.subprocess.PIPE
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", package, *arguments),
+    process = await asyncio.create_subprocess_exec(
+        *(*launcher, sys.executable, "-m", package, *arguments),
         cwd=REPOSITORY,
         env=environment(settings),
         stdin=pipe,
         stdout=pipe,
         stderr=pipe,
     )
-
-
-async def run(package: str, *arguments: str, settings: Mapping[str, object], stdin: str = "") -> tuple[int, str, str]:
-    """Run a command to its end; return exit status, output and error."""
-    process = await spawn(package, *arguments, settings=settings)
-    out, err = await asyncio.wait_for(process.communicate(stdin.encode()), _DEADLINE_S)
+    out, err = await asyncio.wait_for(process.communicate(stdin.encode()), _START_WITHIN_S)
     return process.returncode or 0, out.decode(), err.decode()
 
 
-async def succeed(package: str, *arguments: str, settings: Mapping[str, object], stdin: str = "") -> str:
+async def succeed(package: str, *arguments: str, settings: Settings, stdin: str = "") -> str:
     """Run a command that must succeed; return its output."""
     status, out, err = await run(package, *arguments, settings=settings, stdin=stdin)
     assert 0 == status, err
     return out
 
 
-@dataclass
-class Service:
-    """A running service. Its log is kept, and shown when it ends badly."""
+class DidNotStart(Exception):
+    """The process ended before it was ready. ``status`` is its exit status."""
 
-    process: asyncio.subprocess.Process
-    url: URL
-    log: list[bytes] = field(default_factory=list)
-    printed: list[bytes] = field(default_factory=list)
-    killed: bool = False
+    def __init__(self, status: int, log: str) -> None:
+        super().__init__(f"exit status {status}: {log[-2000:]}")
+        self.status = status
+
+
+class Service:
+    """One ``python -m package serve``. After a restart it is the same service, on another port unless it is set.
+
+    Args:
+        package: ``auth_service`` or ``resource_service``.
+        log: the file that its standard error is added to.
+        settings: its variables.
+
+    Attributes:
+        url: its address, without a slash at the end; set by ``start``.
+        settings: those of the next start.
+        killed: whether SIGKILL ended it, so that its exit status is none of its own.
+    """
+
+    def __init__(self, package: str, log: Path, settings: Settings) -> None:
+        self.url, self.settings, self.killed = URL(), dict(settings), False
+        self._package, self._log = package, log
+        self._process: asyncio.subprocess.Process | None = None
+        self._kept: str | None = None
+        self._printed = b""
+
+    @property
+    def pid(self) -> int:
+        """Return the id of the running process; it leads a process group of its own."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def port(self) -> int:
+        """Return where it listens; 0 before its first start."""
+        return self.url.port or 0
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.returncode is None
 
     @property
     def stdout(self) -> str:
-        """What it has printed after the line with its address."""
-        return b"".join(self.printed).decode()
+        """What it has printed after the line with its address, in all its lives that have ended."""
+        return self._printed.decode()
 
     @property
     def stderr(self) -> str:
-        """What it has logged so far."""
-        return b"".join(self.log).decode()
+        """What it has logged so far, in all its lives."""
+        return self._log.read_text(errors="replace") if self._kept is None else self._kept
+
+    def keep_log(self) -> None:
+        """Remember what it has logged, for the file goes away."""
+        self._kept = self.stderr
+
+    async def start(self) -> Self:
+        """Start; return when it says that it listens.
+
+        Raises:
+            DidNotStart: it ended instead.
+        """
+        if self._process is not None:
+            await self.ended()
+        self.killed = False
+        with self._log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", self._package, "serve"),
+                env=environment(self.settings),
+                cwd=REPOSITORY,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
+            )
+        assert self._process.stdout is not None
+        async with asyncio.timeout(_START_WITHIN_S):
+            line = (await self._process.stdout.readline()).decode()
+        if not line:
+            raise DidNotStart(await self.ended(), self.stderr)
+        prefix = f"{self._package} listening on "
+        assert line.startswith(prefix), line
+        self.url = URL(line.removeprefix(prefix).strip())
+        return self
+
+    async def start_when_possible(self) -> None:
+        """Start, again and again as a supervisor does, until the database lets it."""
+        async with asyncio.timeout(_START_WITHIN_S):
+            while True:
+                try:
+                    await self.start()
+                except DidNotStart as exc:
+                    # Exit status 2 names a problem; anything else would be a crash.
+                    if exc.status != 2:
+                        raise
+                else:
+                    return
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the process alone, not to its workers."""
+        os.kill(self.pid, number)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """SIGSTOP at the beginning, SIGCONT at the end."""
+        self.signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.signal(signal.SIGCONT)
 
     def terminate(self) -> None:
         """Send SIGTERM; do not wait."""
-        self.process.send_signal(signal.SIGTERM)
+        self.signal(signal.SIGTERM)
 
-    def kill(self) -> None:
-        """Send SIGKILL: it ends badly, as it should."""
+    async def stop(self) -> int:
+        """Send SIGTERM; return the exit status."""
+        self.terminate()
+        return await self.ended()
+
+    def kill_at_once(self) -> None:
+        """Send SIGKILL to the process and its workers; do not wait."""
         self.killed = True
-        self.process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+    async def kill(self) -> None:
+        """Send SIGKILL to the process and its workers, and wait."""
+        if self._process is not None:
+            self.kill_at_once()
+            await self.ended()
 
     async def ended(self) -> int:
         """Return the exit status, once it has ended."""
-        return await asyncio.wait_for(self.process.wait(), _DEADLINE_S)
+        assert self._process is not None
+        async with asyncio.timeout(_STOP_WITHIN_S):
+            printed, _ = await self._process.communicate()
+        self._printed += printed
+        assert self._process.returncode is not None
+        return self._process.returncode
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """Return the log's events of that name, those of processes killed since included."""
+        return [event for event in self._events() if event.get("event") == name]
+
+    def _events(self) -> Iterator[dict[str, Any]]:
+        for line in self.stderr.splitlines():
+            try:
+                yield json.loads(line)
+            except ValueError:
+                continue  # a line that SIGKILL cut, or what a start-up error prints
+
+
+@contextmanager
+def no_leftovers(*services: Service) -> Iterator[None]:
+    """Kill what still runs at the end, whatever happened."""
+    try:
+        yield
+    finally:
+        for service in services:
+            if service.is_running:
+                service.kill_at_once()
 
 
 @asynccontextmanager
-async def serving(package: str, settings: Mapping[str, object]) -> AsyncIterator[Service]:
-    """Run ``python -m package serve`` until the block ends; then it must end well."""
-    process = await spawn(package, "serve", settings=settings)
-    assert process.stdout is not None
-    assert process.stderr is not None
-    log: list[bytes] = []
-    reading = asyncio.create_task(_collect(process.stderr, log))
-    try:
-        line = (await asyncio.wait_for(process.stdout.readline(), _DEADLINE_S)).decode()
-        prefix = f"{package} listening on "
-        assert line.startswith(prefix), f"{package} did not start: {line}"
-        service = Service(process, URL(line.removeprefix(prefix).strip()), log)
-        listening = asyncio.create_task(_collect(process.stdout, service.printed))
-        yield service
-        if process.returncode is None:
-            service.terminate()
-        status = await service.ended()
-        await listening
-        assert service.killed or status == 0
-    except BaseException:
-        sys.stderr.write(f"--- log of {package}\n")
-        raise
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await reading
-        await process.communicate()  # closes the pipes
-        sys.stderr.write(b"".join(log).decode())  # shown where a test failed
-
-
-async def _collect(stream: asyncio.StreamReader, log: list[bytes]) -> None:
-    while line := await stream.readline():
-        log.append(line)
+async def serving(package: str, settings: Settings) -> AsyncIterator[Service]:
+    """Run a service until the block ends; then it must end well, unless it was killed. Its log is shown."""
+    with TemporaryDirectory() as folder:
+        service = Service(package, Path(folder) / "log", settings)
+        try:
+            await service.start()
+            yield service
+            if service.is_running:
+                service.terminate()
+            status = await service.ended()
+            assert service.killed or status == 0
+        finally:
+            if service.is_running:
+                await service.kill()
+            service.keep_log()
+            sys.stderr.write(f"--- log of {package}\n{service.stderr}")  # shown where a test failed
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,8 @@ class Proxy:
         targets: the ports of the moment; none refuses the connection.
         rng: what the fates are drawn from.
         on_dropped: told request and answer of each 200 that was withheld.
+        on_withheld: told request and answer of each that was withheld, whatever its status.
+        on_unanswered: told each request, or its beginning, that was passed on and of which nobody knows what became.
     """
 
     def __init__(
@@ -42,10 +44,13 @@ class Proxy:
         targets: Callable[[], list[int]],
         rng: random.Random,
         on_dropped: Exchange = lambda _request, _answer: None,
+        on_withheld: Exchange = lambda _request, _answer: None,
+        on_unanswered: Callable[[bytes], None] = lambda _request: None,
     ) -> None:
         self.port = 0
         self.fates: Counter[Fate] = Counter()
         self._targets, self._rng, self._on_dropped = targets, rng, on_dropped
+        self._on_withheld, self.on_unanswered = on_withheld, on_unanswered
         self._weights: Mapping[Fate, float] = {Fate.PASS: 1.0}
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
@@ -100,7 +105,11 @@ class Proxy:
             if ports and not self._is_cut:
                 with suppress(OSError):
                     back_reader, back = await asyncio.open_connection("127.0.0.1", self._rng.choice(ports))
-                    await _first_of(*_Connection(self, reader, writer, back_reader, back).directions())
+                    connection = _Connection(self, reader, writer, back_reader, back)
+                    try:
+                        await _first_of(*connection.directions())
+                    finally:
+                        connection.ended()
         finally:
             for stream in (writer, back):
                 if stream is not None:
@@ -115,6 +124,7 @@ class Proxy:
 
     def dropped(self, request: bytes, answer: bytes) -> None:
         """Tell of an answer that its asker will not get."""
+        self._on_withheld(request, answer)
         if answer.startswith(_OK):
             self._on_dropped(request, answer)
 
@@ -138,6 +148,11 @@ class _Connection:
     def directions(self) -> tuple[Awaitable[None], Awaitable[None]]:
         """Return what forwards requests and what forwards answers; the first to return ends the connection."""
         return self._requests(), self._answers()
+
+    def ended(self) -> None:
+        """Tell of a request that was passed on and not answered."""
+        if self._request and self._fate is not Fate.CUT_BEFORE:
+            self._proxy.on_unanswered(self._request)
 
     async def _requests(self) -> None:
         while chunk := await self._front_reader.read(_CHUNK):

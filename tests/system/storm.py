@@ -13,9 +13,10 @@ from typing import Protocol
 import aiohttp
 
 from client import FileStorage, MemoryStorage, TokenSource
-from tests.system.deployment import PASSWORD, USERNAME, Deployment
+from tests.system.deployment import USERNAME, Deployment
 from tests.system.history import History, Replayed, violations
 from tests.system.honest import HonestClient, TurnedAway, present
+from tests.system.processes import PASSWORD
 from tests.system.proxy import Fate, Proxy
 from tests.system.token_sources import RealClient
 
@@ -178,7 +179,7 @@ def _behind_the_answers(deployment: Deployment, plan: Plan) -> list[str]:
         lines.append(f"{caught_up} answered rotations were lost, and caught up later")
     if reused:
         lines.append(f"{reused} honest presentations were taken for a thief's")
-    (rows,) = deployment.database.query("SELECT count(*) FROM sessions")
+    (rows,) = deployment.database.query("SELECT count(*) FROM sessions WHERE user_id = 'alice'")
     if int(rows) != plan.sessions:
         lines.append(f"{rows} rows for {plan.sessions} sessions")
     return lines

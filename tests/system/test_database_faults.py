@@ -13,10 +13,10 @@ import aiohttp
 import asyncpg
 import pytest
 
-from tests.system.auth_processes import REPOSITORY, environment, run
-from tests.system.deployment import Database, Deployment, Postgres, Sqlite, deployed, make_keys, postgres
+from tests.system.deployment import Database, Deployment, Postgres, Sqlite, auth_settings, deployed, make_keys, postgres
 from tests.system.eventually import eventually
 from tests.system.honest import UNAVAILABLE, Answer, present
+from tests.system.processes import REPOSITORY, environment, run, succeed
 
 _RECOVERS_WITHIN_S = 30
 _GENERATION = "SELECT generation FROM sessions"
@@ -161,34 +161,29 @@ async def test_a_full_disk_under_sqlite(tmp_path: Path, sqlite: Sqlite) -> None:
     assert 200 == answer.status
 
 
-def _problem(done: subprocess.CompletedProcess[str]) -> tuple[int, int]:
-    """Return the exit status and the number of lines on standard error."""
-    return done.returncode, len(done.stderr.splitlines())
-
-
-def test_a_read_only_sqlite_file(tmp_path: Path, sqlite: Sqlite) -> None:
+async def test_a_read_only_sqlite_file(tmp_path: Path, sqlite: Sqlite) -> None:
     """A file that the service may not write keeps it from starting, with one line that names it."""
     make_keys(tmp_path)
-    env = environment(tmp_path, sqlite.url)
-    assert 0 == run(env, "migrate").returncode
+    settings = auth_settings(tmp_path, sqlite.url)
+    await succeed("auth_service", "migrate", settings=settings)
     sqlite.path.chmod(0o400)
-    done = run(env, "serve", obeys_file_modes=True)
+    status, _, err = await run("auth_service", "serve", settings=settings, obeys_file_modes=True)
 
-    assert (2, 1) == _problem(done), done.stderr
-    assert f"cannot open {sqlite.path}: Permission denied" in done.stderr
+    assert (2, 1) == (status, len(err.splitlines())), err
+    assert f"cannot open {sqlite.path}: Permission denied" in err
 
 
 @pytest.mark.parametrize("command", ["serve", "migrate"])
-def test_a_schema_newer_than_the_code(tmp_path: Path, database: Database, command: str) -> None:
+async def test_a_schema_newer_than_the_code(tmp_path: Path, database: Database, command: str) -> None:
     """Code that is older than the schema does not touch it: exit status 2, one line."""
     make_keys(tmp_path)
-    env = environment(tmp_path, database.url)
-    assert 0 == run(env, "migrate").returncode
+    settings = auth_settings(tmp_path, database.url)
+    await succeed("auth_service", "migrate", settings=settings)
     _write(database, "UPDATE alembic_version SET version_num = '9999'")
-    done = run(env, command)
+    status, _, err = await run("auth_service", command, settings=settings)
 
-    assert (2, 1) == _problem(done), done.stderr
-    assert "newer than this code" in done.stderr
+    assert (2, 1) == (status, len(err.splitlines())), err
+    assert "newer than this code" in err
 
 
 def _write(database: Database, statement: str) -> None:
@@ -200,13 +195,13 @@ def _write(database: Database, statement: str) -> None:
             connection.commit()
 
 
-def test_a_postgresql_schema_that_is_behind(tmp_path: Path, postgresql: Postgres) -> None:
+async def test_a_postgresql_schema_that_is_behind(tmp_path: Path, postgresql: Postgres) -> None:
     """The service does not migrate PostgreSQL by itself: exit status 2, one line that says what to run."""
     make_keys(tmp_path)
-    done = run(environment(tmp_path, postgresql.url), "serve")
+    status, _, err = await run("auth_service", "serve", settings=auth_settings(tmp_path, postgresql.url))
 
-    assert (2, 1) == _problem(done), done.stderr
-    assert "run `python -m auth_service migrate`" in done.stderr
+    assert (2, 1) == (status, len(err.splitlines())), err
+    assert "run `python -m auth_service migrate`" in err
 
 
 # Forked after the imports, they really start at once.
@@ -224,7 +219,7 @@ sys.exit(max(os.waitstatus_to_exitcode(os.wait()[1]) for _ in range(10)))
 def test_ten_processes_migrate_at_once(tmp_path: Path, database: Database) -> None:
     """However many replicas start together, the schema is made once and each of them finds it."""
     make_keys(tmp_path)
-    env = environment(tmp_path, database.url)
+    env = environment(auth_settings(tmp_path, database.url))
     command = [sys.executable, "-c", _TEN_TIMES_MIGRATE]
     done = subprocess.run(command, env=env, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=60)
 

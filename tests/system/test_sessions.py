@@ -106,7 +106,7 @@ async def test_a_killed_process_forgets_nothing_that_it_answered(
         token = (await log_in(http, auth))["refresh_token"]
         for _ in range(20):
             token = (await refresh(http, auth, token))[1]["refresh_token"]
-        auth.kill()
+        await auth.kill()
     async with deployment.auth_service() as auth:
         status, _ = await refresh(http, auth, token)
 

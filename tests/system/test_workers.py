@@ -11,6 +11,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from tests.postgresql import children
 from tests.system.deployment import Deployment, Sqlite, deployed
@@ -89,7 +90,7 @@ async def test_sigterm_ends_every_worker(tmp_path: Path) -> None:
         # Whoever still served would take connections on the socket that all share.
         await _refuses_connections(process.port)
 
-    assert 0 == status, process.text()
+    assert 0 == status, process.stderr
 
 
 async def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
@@ -101,7 +102,7 @@ async def test_workers_end_with_the_process_that_started_them(tmp_path: Path) ->
         address = process.port
         process.signal(signal.SIGKILL)
         await _refuses_connections(address)
-        process.environment["AUTH_PORT"] = str(address)
+        process.settings["AUTH_PORT"] = str(address)
         await process.start()
 
     assert address == process.port
@@ -128,10 +129,10 @@ async def test_sigterm_finishes_what_is_in_flight(tmp_path: Path) -> None:
     assert "1" == generation
 
 
-async def _has_read_what_came_before(http: aiohttp.ClientSession, url: str) -> None:
+async def _has_read_what_came_before(http: aiohttp.ClientSession, url: URL) -> None:
     """Return when the process has taken up the requests that were sent before: it takes them in order."""
     for _ in range(2):
-        async with http.get(f"{url}/health/live") as response:
+        async with http.get(url / "health/live") as response:
             assert 200 == response.status
 
 

@@ -7,6 +7,7 @@ import logging
 import pytest
 
 from tests.auth_service.running import PASSWORD, Auth
+from tests.unparsable import LONG, nothing_left
 
 SECRET = "s3cr3t-" + "x" * 16
 JSON_POST = b"POST /login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
@@ -56,6 +57,12 @@ async def test_a_request_that_cannot_be_parsed_is_repeated_nowhere(
     assert SECRET not in caplog.text + "".join(capfd.readouterr())
 
 
+@pytest.mark.parametrize("request_bytes", LONG.values(), ids=LONG.keys())
+async def test_a_request_that_cannot_be_parsed_leaves_no_cycle(auth: Auth, request_bytes: bytes) -> None:
+    """Its bytes are freed with its connection, without the garbage collector."""
+    await nothing_left(str(auth.client.host), auth.client.port or 0, request_bytes)
+
+
 BROKEN_BODIES = {
     "chunk size": JSON_POST + f"Transfer-Encoding: chunked\r\n\r\n{SECRET}\r\n".encode(),
     "chunk end": JSON_POST + f"Transfer-Encoding: chunked\r\n\r\n2\r\n{{}}{SECRET}\r\n0\r\n\r\n".encode(),
@@ -85,6 +92,16 @@ async def test_an_expectation_that_cannot_be_met_is_json_too(auth: Auth) -> None
 
     assert (417, "expectation_failed") == (status, json.loads(body)["error"])
     assert SECRET.encode() not in head + body
+
+
+async def test_an_expectation_that_is_no_utf8_is_the_callers_fault(
+    auth: Auth, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Although aiohttp fails to quote it, the answer is 417 all the same, and no trace is logged."""
+    status, _, body = await exchange(auth, JSON_POST + b"Content-Length: 0\r\nExpect: \xff\r\n\r\n")
+
+    assert (417, "expectation_failed") == (status, json.loads(body)["error"])
+    assert "Traceback" not in "".join(capfd.readouterr())
 
 
 async def test_a_client_may_ask_before_it_sends(auth: Auth) -> None:

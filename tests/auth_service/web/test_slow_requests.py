@@ -34,3 +34,15 @@ async def test_a_head_that_never_ends_is_cut_off(start_auth: StartAuth, monkeypa
 
     assert b"" == await asyncio.wait_for(reader.read(), 30)
     writer.close()
+
+
+async def test_a_connection_that_says_nothing_is_cut_off(
+    start_auth: StartAuth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even the first byte of a head came within the keep-alive time."""
+    monkeypatch.setattr("auth_service.serving.KEEPALIVE_S", 0.3)
+    auth = await start_auth()
+    reader, writer = await asyncio.open_connection(auth.client.host, auth.client.port)
+
+    assert b"" == await asyncio.wait_for(reader.read(), 30)
+    writer.close()

@@ -10,6 +10,7 @@ from yarl import URL
 
 from tests.resource_service.issuer import Key
 from tests.resource_service.services import bearer, raw_answer, resource_service, serving
+from tests.unparsable import LONG, nothing_left
 
 
 async def _error(answer: aiohttp.ClientResponse) -> tuple[int, str, str, str]:
@@ -38,6 +39,19 @@ async def test_an_unknown_expectation_is_json(path: str, service: aiohttp.Client
         assert (417, "application/json", "expectation_failed", "Expectation Failed") == await _error(answer)
 
 
+async def test_an_expectation_that_is_no_utf8_is_the_callers_fault(
+    key_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Although aiohttp fails to quote it, the answer is 417 all the same, and no trace is logged."""
+    async with resource_service(key_file) as session:
+        request = b"GET /home HTTP/1.1\r\nHost: x\r\nExpect: \xff\r\n\r\n"
+        answer = await raw_answer(URL(str(session._base_url)), request)
+
+    assert answer.startswith(b"HTTP/1.1 417 ")
+    assert "expectation_failed" == json.loads(answer.partition(b"\r\n\r\n")[2])["error"]
+    assert "Traceback" not in "".join(capsys.readouterr())
+
+
 UNPARSABLE = [
     b"GET /home HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sec\x01ret\r\n\r\n",
     b"GET /home HTTP/1.1\r\nHost: x\r\nsecret words: x\r\n\r\n",
@@ -63,6 +77,15 @@ async def test_an_unparsable_request_is_answered_without_its_bytes(
         answer.partition(b"\r\n\r\n")[2]
     )
     assert "secret" not in answer.decode() + caplog.text + "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize("request_bytes", LONG.values(), ids=LONG.keys())
+async def test_a_request_that_cannot_be_parsed_leaves_no_cycle(request_bytes: bytes, key_file: Path) -> None:
+    """Its bytes are freed with its connection, without the garbage collector."""
+    async with resource_service(key_file) as session:
+        url = URL(str(session._base_url))
+
+        await nothing_left(str(url.host), url.port or 0, request_bytes)
 
 
 async def test_a_redirect_is_no_error() -> None:

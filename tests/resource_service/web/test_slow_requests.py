@@ -1,0 +1,62 @@
+"""Requests that trickle in or break off are given up, without a trace in the log."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from yarl import URL
+
+from resource_service import serving
+from resource_service.settings import Settings
+from resource_service.web import home
+from tests.resource_service.issuer import Key
+from tests.resource_service.services import raw_answer, resource_service
+
+ECHO = "POST /echo HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n{}\r\n\r\n"
+
+
+async def test_a_body_that_never_ends_is_408(
+    key_file: Path, key: Key, times: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A minute for a body, then 408."""
+    monkeypatch.setattr(home, "READ_S", 0.2)
+    request = ECHO.format(key.token(**times), "Connection: close\r\nContent-Length: 1000").encode() + b"x"
+    async with resource_service(key_file) as session:
+        reader, writer = await asyncio.open_connection(session._base_url.host, session._base_url.port)  # type: ignore[union-attr]
+        writer.write(request)
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
+        writer.close()
+
+    assert head.startswith(b"HTTP/1.1 408 ")
+
+
+async def test_an_upload_that_is_broken_off_is_no_fault_of_the_service(
+    key_file: Path, key: Key, times: dict[str, int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who hangs up in the middle leaves no error in the log, and the service goes on."""
+    request = ECHO.format(key.token(**times), "Content-Length: 1000").encode() + b"x"
+    async with resource_service(key_file) as session:
+        _, writer = await asyncio.open_connection(session._base_url.host, session._base_url.port)  # type: ignore[union-attr]
+        writer.write(request)
+        async with session.get("/health/live") as answer:  # the upload is being read by then
+            assert 200 == answer.status
+        writer.transport.abort()
+        async with session.get("/health/live") as answer:
+            assert 200 == answer.status
+
+    assert "Traceback" not in "".join(capsys.readouterr())
+
+
+async def test_a_head_that_never_ends_is_cut_off(key_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that does not finish its first head, or says nothing, within the keep-alive time is closed."""
+    monkeypatch.setattr(serving, "KEEPALIVE_S", 0.3)
+    runner = serving.runner(Settings(keys=key_file))
+    await runner.setup()
+    try:
+        listener = await asyncio.get_running_loop().create_server(runner.server, "127.0.0.1", 0)  # type: ignore[arg-type]
+        host, port = listener.sockets[0].getsockname()
+        for sent in (b"", b"GET /health/live HTTP/1.1\r\nHost: a\r\nX-Slow: "):
+            assert b"" == await raw_answer(URL.build(scheme="http", host=host, port=port), sent)
+        listener.close()
+    finally:
+        await runner.cleanup()
