@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[2]
-SHELL, SQL = "sh", "sql"
 _PARTS = re.compile(r"^#+ (?P<heading>[^\n]+)$|^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _EXPECTED = re.compile(r"\s# → (.+)$")
 ELLIPSIS = "…"
@@ -58,6 +57,6 @@ def expected(line: str) -> str | None:
 
 
 def agrees(answer: str, expectation: str) -> bool:
-    """Say whether *answer* is what stands in the page, where each ``…`` stands for anything."""
-    pattern = ".*".join(re.escape(part) for part in expectation.split(ELLIPSIS))
-    return re.fullmatch(pattern, answer.strip(), re.DOTALL) is not None
+    """Say whether *answer* is what stands in the page, where each ``…`` stands for anything and blanks for nothing."""
+    pattern = ".*".join(re.escape("".join(part.split())) for part in expectation.split(ELLIPSIS))
+    return re.fullmatch(pattern, "".join(answer.split())) is not None
