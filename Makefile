@@ -1,6 +1,7 @@
-# `make` alone lists the targets. Needs only Python >= 3.11; PYTHON and VENV may be set.
+# `make` alone lists the targets. Needs only Python >= 3.11; PYTHON, VENV and PYTEST_WORKERS may be set.
 PYTHON ?= python3
 VENV ?= .venv
+PYTEST_WORKERS ?= 2
 BIN := $(VENV)/bin
 PACKAGES := auth_service resource_service client
 AUDIT = $(BIN)/python requirements/audit.py requirements/main.txt
@@ -31,8 +32,8 @@ demo: $(VENV)/.main ## log in, expire, refresh once per burst, catch a thief (ab
 up: $(VENV)/.main ## run both services and the web page for play, until Ctrl-C
 	$(BIN)/python -m client up
 
-test: setup ## the whole suite
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+test: setup ## the whole suite, in two processes: much of it waits
+	$(BIN)/python -m pytest --numprocesses=$(PYTEST_WORKERS) --dist=worksteal $(PYTEST_ARGS)
 
 chaos: setup ## the same promise for longer: kill services and databases under clients (CHAOS_S=120 seconds)
 	$(BIN)/python -m tests.system.chaos

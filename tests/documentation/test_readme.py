@@ -35,14 +35,6 @@ def test_try_it(tmp_path: Path) -> None:
     assert "tests collected" in listed
 
 
-def test_load(tmp_path: Path) -> None:
-    """A shorter run of the load test ends with its verdict and writes its report."""
-    commands = block("README.md: See it under load")
-    run(commands, tmp_path, replacing={"--duration 20": "--duration 4"})
-
-    assert "plotly" in (tmp_path / "report.html").read_text(encoding="utf-8")
-
-
 def test_without_compose(tmp_path: Path) -> None:
     """Keys, a user and both services, from an empty folder: the user logs in and is known by name."""
     for name in ("auth", "resource"):
