@@ -49,13 +49,14 @@ bench-check: setup ## fail below the goals of docs/performance.md, by ratio
 	$(BIN)/python -m benchmarks.installation
 	$(BIN)/python -m benchmarks.goals $(BENCH_ARGS)
 
+# The audit's 3: no source of advisories can be reached. That is said, and fails nobody who is offline.
 lint: setup ## ruff, mypy --strict, import-linter, bandit, pip-audit
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml $(PACKAGES)
-	$(AUDIT) || [ $$? -eq 3 ] # 3: no source of advisories can be reached, which is said and fails nobody offline
+	$(AUDIT) || [ $$? -eq 3 ]
 
 audit: setup ## known vulnerabilities of what is locked; fails also where nobody can be asked
 	$(AUDIT)
