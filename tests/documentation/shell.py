@@ -4,6 +4,7 @@ import os
 import secrets
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -52,13 +53,15 @@ def _answers(
     lines: list[str], folder: Path, env: Mapping[str, object], stdin: str
 ) -> tuple[list[tuple[int, str]], str]:
     """Return exit status and output of each line, and what all of them said on standard error."""
-    mark, typed = secrets.token_hex(16), folder / f".typed-{secrets.token_hex(4)}"
-    typed.write_text(stdin)
-    script = "".join(f"{{ {line}\n}} < '{typed}'\nprintf '\\n{mark} %d\\n' $?\n" for line in lines)
-    done = subprocess.run(
-        ["bash", "-c", script], cwd=folder, env=environment(env), text=True, capture_output=True, timeout=_WITHIN_S,
-        check=False,
-    )  # fmt: skip
+    mark = secrets.token_hex(16)
+    with tempfile.NamedTemporaryFile("w", prefix="typed-") as typed:
+        typed.write(stdin)
+        typed.flush()
+        script = "".join(f"{{ {line}\n}} < '{typed.name}'\nprintf '\\n{mark} %d\\n' $?\n" for line in lines)
+        done = subprocess.run(
+            ["bash", "-c", script], cwd=folder, env=environment(env), text=True, capture_output=True,
+            timeout=_WITHIN_S, check=False,
+        )  # fmt: skip
     answers, printed = [], ""
     for line in done.stdout.splitlines(keepends=True):
         if line.startswith(mark):
