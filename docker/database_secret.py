@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Make the password of the database, once: the files ``password`` and ``url`` in the folder that is the argument.
+"""Make the passwords of the database, once: a folder for each role, below the folder that is the argument.
 
-What is there is left alone. Everybody in a container that mounts the folder may read the files: the number of the user
+What is there is left alone. Everybody in a container that mounts a folder may read its files: the number of the user
 that the database runs as differs between images, and nothing but the service itself runs in these containers.
 """
 
@@ -11,7 +11,12 @@ import sys
 from pathlib import Path
 
 BYTES = 32
-URL = "postgresql://dualtoken:{password}@database:5432/dualtoken"
+URL = "postgresql://{role}:{password}@database:5432/dualtoken"
+ROLES = {
+    "database-admin": "postgres",  # makes the others, and is used by nobody else
+    "database-owner": "dualtoken_owner",  # owns the tables, and changes them: `migrate`
+    "database": "dualtoken",  # works on rows: `serve` and the operator's commands
+}
 
 
 def write_once(path: Path, text: str) -> str:
@@ -31,11 +36,13 @@ def write_once(path: Path, text: str) -> str:
     return path.read_text(encoding="ascii")
 
 
-def main(folder: Path) -> None:
-    """Make what is missing."""
-    folder.chmod(0o755)
-    password = write_once(folder / "password", secrets.token_urlsafe(BYTES))
-    write_once(folder / "url", URL.format(password=password))
+def main(keys: Path) -> None:
+    """Make what is missing: the files ``password`` and ``url`` of each role."""
+    for name, role in ROLES.items():
+        folder = keys / name
+        folder.chmod(0o755)
+        password = write_once(folder / "password", secrets.token_urlsafe(BYTES))
+        write_once(folder / "url", URL.format(role=role, password=password))
 
 
 if __name__ == "__main__":

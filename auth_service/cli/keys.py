@@ -1,17 +1,16 @@
 """``keys init | rotate | list | retire``: the JWK Set files."""
 
-import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from auth_service import keys
+from auth_service.cli.output import AsJson, show
 from auth_service.errors import StartupError
 from auth_service.settings import load_settings
 
@@ -35,59 +34,67 @@ def key_files(directory: Path | None) -> dict[str, Path]:
 
 
 @cli.command("init")
-def init(directory: Directory = None, algorithm: Algorithm = "HS256", service_secret: ServiceSecret = None) -> None:
+def init(
+    directory: Directory = None,
+    algorithm: Algorithm = "HS256",
+    service_secret: ServiceSecret = None,
+    as_json: AsJson = False,
+) -> None:
     """Write both key files; one that exists is left alone."""
     if algorithm not in keys.ALGORITHMS:
         raise StartupError(f"--algorithm must be one of {', '.join(keys.ALGORITHMS)}")
     # Refresh tokens are MACs that only this service checks: their key is always a shared one.
     algorithms = {"access": algorithm, "refresh": "HS256"}
-    for purpose, path in key_files(directory).items():
-        _write_once(path, partial(keys.create, algorithm=algorithms[purpose]))
+    creations: list[tuple[Path, Callable[[Path], bool]]] = [
+        (path, partial(keys.create, algorithm=algorithms[purpose])) for purpose, path in key_files(directory).items()
+    ]
     if service_secret is not None:
-        _write_once(service_secret, keys.create_secret)
+        creations.append((service_secret, keys.create_secret))
+    rows = [{"file": str(path), "written": _created(path, create)} for path, create in creations]
+    lines = [f"{row['file']}: {'written' if row['written'] else 'exists, left alone'}" for row in rows]
+    show(rows, "\n".join(lines), as_json=as_json)
 
 
-def _write_once(path: Path, create: Callable[[Path], bool]) -> None:
+def _created(path: Path, create: Callable[[Path], bool]) -> bool:
     try:
-        written = create(path)
+        return create(path)
     except OSError as exc:
         raise StartupError(f"{path}: cannot write: {exc.strerror}") from None
-    typer.echo(f"{path}: {'written' if written else 'exists, left alone'}")
 
 
 @cli.command("rotate")
-def rotate(directory: Directory = None, only: Only = None) -> None:
+def rotate(directory: Directory = None, only: Only = None, as_json: AsJson = False) -> None:
     """Put a new key first and keep the old ones: nothing issued before stops working."""
-    for purpose, path in key_files(directory).items():
-        if only in {None, purpose}:
-            typer.echo(f"{path}: key {keys.rotate(path)} signs from now on")
+    rows = [
+        {"file": str(path), "kid": keys.rotate(path)}
+        for purpose, path in key_files(directory).items()
+        if only in {None, purpose}
+    ]
+    lines = [f"{row['file']}: key {row['kid']} signs from now on" for row in rows]
+    show(rows, "\n".join(lines), as_json=as_json)
 
 
 @cli.command("list")
-def list_(directory: Directory = None, *, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+def list_(directory: Directory = None, as_json: AsJson = False) -> None:
     """Show the keys; never a secret."""
     rows = [
         {"file": str(path), "kid": key["kid"], "alg": key["alg"], "signs": number == 0}
         for path in key_files(directory).values()
         for number, key in enumerate(keys.read_key_file(path))
     ]
-    if as_json:
-        typer.echo(json.dumps(rows))
-        return
     table = Table("file", "kid", "algorithm", "use")
     for row in rows:
-        table.add_row(
-            Text(str(row["file"])), Text(row["kid"]), row["alg"], "signs and verifies" if row["signs"] else "verifies"
-        )
-    Console().print(table)
+        use = "signs and verifies" if row["signs"] else "verifies"
+        table.add_row(Text(str(row["file"])), Text(row["kid"]), row["alg"], use)
+    show(rows, table, as_json=as_json)
 
 
 @cli.command("retire")
-def retire(kid: str, directory: Directory = None) -> None:
+def retire(kid: str, directory: Directory = None, as_json: AsJson = False) -> None:
     """Take a key out: what it signed stops verifying within seconds."""
     for path in key_files(directory).values():
         if kid in {key["kid"] for key in keys.read_key_file(path)}:
             keys.retire(path, kid)
-            typer.echo(f"{path}: key {kid} retired")
+            show({"file": str(path), "kid": kid}, f"{path}: key {kid} retired", as_json=as_json)
             return
     raise StartupError(f"no key {kid}")

@@ -4,7 +4,9 @@ import asyncio
 import sys
 from collections.abc import Callable
 from functools import partial
+from typing import Annotated
 
+import typer
 from rich.console import Console
 
 from auth_service.app import create_app
@@ -14,6 +16,7 @@ from auth_service.serving import serve as serve_here
 from auth_service.settings import Settings, load_settings
 from auth_service.shared_metrics import shared_directory
 from auth_service.store.migrate import upgrade
+from auth_service.store.privileges import grant
 from auth_service.store.sql import open_database, open_store
 from auth_service.telemetry import require_telemetry
 from auth_service.web.tracing import add_trace_id
@@ -42,17 +45,25 @@ async def _check_store(settings: Settings) -> None:
         await store.ping()
 
 
-def migrate() -> None:
+GrantTo = Annotated[
+    str | None, typer.Option(metavar="ROLE", help="Let this role of PostgreSQL serve: it may work on rows, no more.")
+]
+
+
+def migrate(grant_to: GrantTo = None) -> None:
     """Bring the database schema up to date; safe to run at any time, and in several processes at once."""
     settings = load_settings()
-    before, after = asyncio.run(_migrate(settings))
+    before, after = asyncio.run(_migrate(settings, grant_to))
     Console().print(f"schema {after}: already there" if before == after else f"schema {before or 'empty'} → {after}")
 
 
-async def _migrate(settings: Settings) -> tuple[str | None, str]:
+async def _migrate(settings: Settings, grant_to: str | None) -> tuple[str | None, str]:
     database = open_database(settings.database_url.get_secret_value())
     try:
-        return await upgrade(database)
+        revisions = await upgrade(database)
+        if grant_to is not None:
+            await grant(database, grant_to)
+        return revisions
     finally:
         await database.close()
 

@@ -1,14 +1,13 @@
 """``sessions list | revoke``: what users have open, and how an operator ends it. May run while the service runs."""
 
-import json
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from auth_service.cli.output import AsJson, show
 from auth_service.cli.store import possible_name, require_user, with_store
 from auth_service.errors import StartupError
 from auth_service.models import RevocationReason, Session
@@ -19,7 +18,6 @@ from auth_service.store import Store
 
 cli = typer.Typer(no_args_is_help=True, help="Live sessions. What is revoked reaches every verifier within a second.")
 ID_WIDTH = 22  # characters: whole, because `revoke` asks for it
-AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
 @cli.command("list")
@@ -34,18 +32,13 @@ def list_(name: str, as_json: AsJson = False) -> None:
             return None
         return await store.list_sessions(found.user.id, now=wall_clock(), policy=policy)
 
-    sessions = with_store(work)
-    require_user(sessions is not None, name)
-    rows = [_shown(session) for session in sessions or ()]
-    if as_json:
-        typer.echo(json.dumps(rows))
-        return
+    rows = [_shown(session) for session in require_user(with_store(work), name)]
     table = Table(Column("id", min_width=ID_WIDTH, no_wrap=True), "began", "last seen", "address", "user agent")
     for row in rows:
         times = (str(datetime.fromtimestamp(row[key], UTC))[:19] for key in ("created_at", "last_seen_at"))
         # Text, because a user agent in brackets is no markup.
         table.add_row(row["id"], *times, Text(row["ip"]), Text(row["user_agent"]))
-    Console().print(table)
+    show(rows, table, as_json=as_json)
 
 
 @cli.command("revoke")
@@ -58,7 +51,7 @@ def revoke(
     if (session_id is None) == (user is None):
         raise StartupError("give the id of a session or --user, not both")
     count = _revoke_user(user) if user is not None else _revoke_one(str(session_id))
-    typer.echo(json.dumps({"revoked": count}) if as_json else f"{count} revoked")
+    show({"revoked": count}, f"{count} revoked", as_json=as_json)
 
 
 def _revoke_one(session_id: str) -> int:
@@ -78,9 +71,7 @@ def _revoke_user(name: str) -> int:
             return None
         return await store.revoke_user(found.user.id, RevocationReason.OPERATOR, now=wall_clock())
 
-    count = with_store(work)
-    require_user(count is not None, name)
-    return count or 0
+    return require_user(with_store(work), name)
 
 
 def _shown(session: Session) -> dict[str, Any]:

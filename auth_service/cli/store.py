@@ -33,7 +33,8 @@ def possible_name(name: str) -> str:
         raise StartupError(f"no user {name!a}") from None
 
 
-def require_user(found: bool, name: str) -> None:
-    """Return if the user was found. Raises: StartupError."""
-    if not found:
+def require_user(found: T | None, name: str) -> T:
+    """Return what was found of a user. Raises: StartupError: nothing was."""
+    if found is None:
         raise StartupError(f"no user {name}")
+    return found

@@ -1,16 +1,15 @@
 """``users add | list | disable | enable | set-password``. May run while the service runs."""
 
-import json
 import sys
 import uuid
 from typing import Annotated
 
 import typer
 from pydantic import BaseModel, StringConstraints, TypeAdapter, ValidationError
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from auth_service.cli.output import AsJson, show
 from auth_service.cli.store import possible_name, require_user, with_store
 from auth_service.errors import StartupError
 from auth_service.models import User
@@ -38,7 +37,7 @@ def add(
     name: str,
     email: Annotated[str, typer.Option()],
     scope: Annotated[str, typer.Option(help="Space-delimited.")] = "read write",
-    as_json: Annotated[bool, typer.Option("--json", help="Show what was added.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Add a user."""
     password = _read_password()
@@ -50,38 +49,37 @@ def add(
     _require_good_password(account.password, user)
     if not with_store(lambda store: store.add_user(user, HASHER.hash(account.password), now=wall_clock())):
         raise StartupError(f"user {name} exists already")
-    typer.echo(json.dumps(user._asdict()) if as_json else f"user {name} added")
+    show(user._asdict(), f"user {name} added", as_json=as_json)
 
 
 @cli.command("list")
-def list_(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+def list_(as_json: AsJson = False) -> None:
     """Show all users."""
     users = with_store(lambda store: store.list_users())
-    if as_json:
-        typer.echo(json.dumps([user._asdict() for user in users]))
-        return
     table = Table("name", "email", "scope", "id", "state")
     for user in users:
         state = Text("enabled") if user.disabled_at is None else Text("disabled", "red")
         # Text, because a name in brackets is no markup.
         table.add_row(Text(user.username), Text(user.email), Text(user.scope), user.id, state)
-    Console().print(table)
+    show([user._asdict() for user in users], table, as_json=as_json)
 
 
 @cli.command("disable")
-def disable(name: str) -> None:
+def disable(name: str, as_json: AsJson = False) -> None:
     """Disable a user and revoke all of the user's sessions, at once."""
-    _set_disabled(name, disabled=True)
+    user = _set_disabled(name, disabled=True)
+    show(user._asdict(), f"user {name} disabled; all sessions revoked", as_json=as_json)
 
 
 @cli.command("enable")
-def enable(name: str) -> None:
+def enable(name: str, as_json: AsJson = False) -> None:
     """Enable a user again."""
-    _set_disabled(name, disabled=False)
+    user = _set_disabled(name, disabled=False)
+    show(user._asdict(), f"user {name} enabled", as_json=as_json)
 
 
 @cli.command("set-password")
-def set_password(name: str) -> None:
+def set_password(name: str, as_json: AsJson = False) -> None:
     """Set a password and revoke all of the user's sessions, at once."""
     name = possible_name(name)
     try:
@@ -89,23 +87,28 @@ def set_password(name: str) -> None:
     except ValidationError as exc:
         raise _problem("password", exc) from None
 
-    async def work(store: Store) -> bool:
+    async def work(store: Store) -> User | None:
         found = await store.find_credentials(name)
         if found is None:
-            return False
+            return None
         _require_good_password(password, found.user)
-        return await store.set_password(
-            found.user.id, HASHER.hash(password), replacing=None, keep=None, now=wall_clock()
-        )
+        password_hash = HASHER.hash(password)
+        done = await store.set_password(found.user.id, password_hash, replacing=None, keep=None, now=wall_clock())
+        return found.user if done else None
 
-    require_user(with_store(work), name)
-    typer.echo(f"password of {name} set; all sessions revoked")
+    user = require_user(with_store(work), name)
+    show(user._asdict(), f"password of {name} set; all sessions revoked", as_json=as_json)
 
 
-def _set_disabled(name: str, *, disabled: bool) -> None:
+def _set_disabled(name: str, *, disabled: bool) -> User:
     name = possible_name(name)
-    require_user(with_store(lambda store: store.set_disabled(name, disabled=disabled, now=wall_clock())), name)
-    typer.echo(f"user {name} {'disabled; all sessions revoked' if disabled else 'enabled'}")
+
+    async def work(store: Store) -> User | None:
+        await store.set_disabled(name, disabled=disabled, now=wall_clock())
+        found = await store.find_credentials(name)
+        return found and found.user
+
+    return require_user(with_store(work), name)
 
 
 def _problem(name: str, exc: ValidationError) -> StartupError:

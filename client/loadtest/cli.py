@@ -15,49 +15,63 @@ from client.loadtest.options import DEFAULT_API_URL, DEFAULT_DURATION_S, Options
 _LIBRARIES = ("hdrh", "plotly")
 
 
+Auth = Annotated[
+    str, typer.Option("--auth", metavar="URL", envvar="DUALTOKEN_AUTH_URL", help="Address of the auth service.")
+]
+Api = Annotated[str, typer.Option("--api", metavar="URL", help="Address of the resource service.")]
+User = Annotated[str, typer.Option("--user", "-u", metavar="NAME", help="The account of all sessions.")]
+PasswordFile = Annotated[
+    Path | None,
+    typer.Option("--password-file", metavar="FILE", help="Instead of the prompt or a line of standard input."),
+]
+SelfContained = Annotated[bool, typer.Option("--self-contained", help="Start both services for the time of the run.")]
+AuthPort = Annotated[int, typer.Option("--auth-port", min=0, max=65535, help="With --self-contained; 0: any free one.")]
+ResourcePort = Annotated[int, typer.Option("--resource-port", min=0, max=65535, help="Likewise.")]
+What = Annotated[
+    Scenario, typer.Option(help="What is asked for; mixed: 90 % read, 8 % upload, 1 % refresh, 1 % login.")
+]
+Users = Annotated[int, typer.Option(metavar="N", help="Independent sessions.")]
+Concurrency = Annotated[int, typer.Option(metavar="N", help="Requests under way at most.")]
+Duration = Annotated[
+    float | None, typer.Option(metavar="SECONDS", help=f"[default: {DEFAULT_DURATION_S:g}, without --requests]")
+]
+Requests = Annotated[int | None, typer.Option(metavar="N", help="End after so many, instead of a duration.")]
+ExpireEvery = Annotated[
+    float | None, typer.Option(metavar="SECONDS", help="Make all access tokens expire at this beat.")
+]
+Rate = Annotated[
+    float | None,
+    typer.Option(metavar="PER_SECOND", help="Open model: arrivals at this rate, latency from when each was due."),
+]
+Processes = Annotated[int, typer.Option(metavar="N", help="That make the load; 0: one for every two cores.")]
+Timeout = Annotated[float, typer.Option(metavar="SECONDS", help="For one request.")]
+BodyBytes = Annotated[int, typer.Option(metavar="N", help="Size of an upload.")]
+AllowInsecure = Annotated[bool, typer.Option("--allow-insecure", help="Permit plain http to other machines.")]
+JsonFile = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all figures there.")]
+HtmlFile = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the report there.")]
+
+
 def loadtest(
-    auth: Annotated[
-        str, typer.Option("--auth", metavar="URL", envvar="DUALTOKEN_AUTH_URL", help="Address of the auth service.")
-    ] = DEFAULT_AUTH_URL,
-    api: Annotated[
-        str, typer.Option("--api", metavar="URL", help="Address of the resource service.")
-    ] = DEFAULT_API_URL,
-    user: Annotated[str, typer.Option("--user", "-u", metavar="NAME", help="The account of all sessions.")] = "",
-    password_file: Annotated[
-        Path | None,
-        typer.Option("--password-file", metavar="FILE", help="Instead of the prompt or a line of standard input."),
-    ] = None,
-    self_contained: Annotated[
-        bool, typer.Option("--self-contained", help="Start both services for the time of the run.")
-    ] = False,
-    auth_port: Annotated[
-        int, typer.Option("--auth-port", min=0, max=65535, help="With --self-contained; 0: any free one.")
-    ] = 0,
-    resource_port: Annotated[int, typer.Option("--resource-port", min=0, max=65535, help="Likewise.")] = 0,
-    scenario: Annotated[
-        Scenario, typer.Option(help="What is asked for; mixed: 90 % read, 8 % upload, 1 % refresh, 1 % login.")
-    ] = Scenario.READ,
-    users: Annotated[int, typer.Option(metavar="N", help="Independent sessions.")] = 10,
-    concurrency: Annotated[int, typer.Option(metavar="N", help="Requests under way at most.")] = 50,
-    duration: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help=f"[default: {DEFAULT_DURATION_S:g}, without --requests]")
-    ] = None,
-    requests: Annotated[int | None, typer.Option(metavar="N", help="End after so many, instead of a duration.")] = None,
-    expire_every: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Make all access tokens expire at this beat.")
-    ] = None,
-    rate: Annotated[
-        float | None,
-        typer.Option(metavar="PER_SECOND", help="Open model: arrivals at this rate, latency from when each was due."),
-    ] = None,
-    processes: Annotated[int, typer.Option(metavar="N", help="That make the load; 0: one for every two cores.")] = 0,
-    timeout: Annotated[float, typer.Option(metavar="SECONDS", help="For one request.")] = 30.0,
-    body_bytes: Annotated[int, typer.Option(metavar="N", help="Size of an upload.")] = 64 * 1024,
-    allow_insecure: Annotated[
-        bool, typer.Option("--allow-insecure", help="Permit plain http to other machines.")
-    ] = False,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all figures there.")] = None,
-    html_file: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the report there.")] = None,
+    auth: Auth = DEFAULT_AUTH_URL,
+    api: Api = DEFAULT_API_URL,
+    user: User = "",
+    password_file: PasswordFile = None,
+    self_contained: SelfContained = False,
+    auth_port: AuthPort = 0,
+    resource_port: ResourcePort = 0,
+    scenario: What = Scenario.READ,
+    users: Users = 10,
+    concurrency: Concurrency = 50,
+    duration: Duration = None,
+    requests: Requests = None,
+    expire_every: ExpireEvery = None,
+    rate: Rate = None,
+    processes: Processes = 0,
+    timeout: Timeout = 30.0,
+    body_bytes: BodyBytes = 64 * 1024,
+    allow_insecure: AllowInsecure = False,
+    json_file: JsonFile = None,
+    html_file: HtmlFile = None,
 ) -> None:
     """Put both services under load by real clients, and judge: no failure, one refresh per session and expiry.
 
@@ -66,31 +80,25 @@ def loadtest(
     """
 
     async def work() -> Exit:
-        # Against services on other machines the auth service's code is not needed, but these always are.
-        if missing := [name for name in _LIBRARIES if importlib.util.find_spec(name) is None]:
-            raise ConfigurationError(f"{' and '.join(missing)} missing: pip install 'dualtoken[loadtest]'")
+        _require_libraries()
         from client.loadtest.command import Command
 
         if not user and not self_contained:
             raise ConfigurationError("whose sessions? Name the account with --user, or use --self-contained")
         options = Options(
-            auth_url=auth,
-            api_url=api,
-            username=user,
-            scenario=scenario,
-            users=users,
-            concurrency=concurrency,
-            duration_s=DEFAULT_DURATION_S if duration is None and requests is None else duration,
-            requests=requests,
-            expire_every_s=expire_every,
-            rate=rate,
-            processes=processes,
-            timeout_s=timeout,
-            body_bytes=body_bytes,
+            auth_url=auth, api_url=api, username=user, scenario=scenario, users=users, concurrency=concurrency,
+            duration_s=DEFAULT_DURATION_S if duration is None and requests is None else duration, requests=requests,
+            expire_every_s=expire_every, rate=rate, processes=processes, timeout_s=timeout, body_bytes=body_bytes,
             allow_insecure=allow_insecure,
-        )
+        )  # fmt: skip
         ports = (auth_port, resource_port)
         command = Command(options, self_contained, ports, password_file, json_file, html_file)
         return await command.run(Console(stderr=True))
 
     run(work())
+
+
+def _require_libraries() -> None:
+    # Against services on other machines the auth service's code is not needed, but these always are.
+    if missing := [name for name in _LIBRARIES if importlib.util.find_spec(name) is None]:
+        raise ConfigurationError(f"{' and '.join(missing)} missing: pip install 'dualtoken[loadtest]'")

@@ -101,7 +101,7 @@ def test_the_forgeries_below_start_from_a_good_token() -> None:
         signed(aud="https://elsewhere.example"),
         *(signed(**{claim: None}) for claim in ("iss", "aud", "sub", "sid", "iat", "exp", "jti")),
         unsigned(),
-        RefreshTokens([RefreshKey("k", b"x" * 32)]).encode(new_session_id(), 0),
+        pytest.param(RefreshTokens([RefreshKey("k", b"x" * 32)]).encode(new_session_id(), 0), id="a refresh token"),
         "",
         "a.b.c",
         "..",

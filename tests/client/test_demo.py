@@ -33,21 +33,6 @@ async def client(*arguments: str, **environment: str) -> asyncio.subprocess.Proc
     )
 
 
-async def test_the_demonstration_holds_its_claims() -> None:
-    """Bursts of at least 200 requests cost one refresh each, and the replayed token ends the session."""
-    process = await client("demo", COLUMNS="100")
-    output, errors = await process.communicate()
-    text = output.decode()
-
-    assert (0, b"") == (process.returncode, errors)
-    rows = re.findall(r"│ (?:foreseen|a surprise) +│ +(\d+) │ +(\d+) │ +(\d+) │ +(\d+) │", text)
-    assert len(rows) >= 5
-    assert {("1", True)} == {(refreshes, int(n) >= 200 and n == answered) for n, answered, _, refreshes in rows}
-    assert any(int(refused) > 0 for _, _, refused, _ in rows)
-    assert "400 invalid_grant reused" in text
-    assert "Every claim held" in text
-
-
 @pytest.mark.parametrize(
     ("burst", "held"),
     [

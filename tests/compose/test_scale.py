@@ -1,42 +1,20 @@
 """Two replicas of each service behind nginx: machines die under users, and the users do not notice."""
 
 import asyncio
-import random
-import re
-import shlex
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
 import pytest
 
 from tests.compose.crowd import Crowd
-from tests.compose.stack import CHECKOUT, Stack, run
+from tests.compose.pages import run_on
+from tests.compose.scaled import ACCOUNT, AUTH, REPLICAS, SERVICES, live_sessions, psql, restarted, started
+from tests.compose.stack import Stack, StackError, run
+from tests.documentation.blocks import block
 
-AUTH, RESOURCE = ("auth-1", "auth-2"), ("resource-1", "resource-2")
-REPLICAS = (*AUTH, *RESOURCE)
-SERVICES = ("database", "redis", "nginx", *REPLICAS)
-ONE_SHOTS = ("keys", "database-secret", "migrate")
-ACCOUNT = {"username": "zs", "password": "correct horse battery staple"}
 REFRESHERS, VISITORS = 16, 6
-
-
-@pytest.fixture(scope="module")
-def scaled(request: pytest.FixtureRequest) -> Iterator[Stack]:
-    """The scaled stack, on a network of its own. Access tokens live so shortly that each fault meets refreshes."""
-    network = f"10.{random.randrange(200, 250)}.{random.randrange(256)}"
-    settings = {
-        "SCALE_NETWORK": network,
-        "AUTH_ACCESS_TTL_S": "2",
-        "RESOURCE_LEEWAY_S": "0",
-    }
-    failed = request.session.testsfailed
-    with Stack.running(override="docker-compose.scale.yml", services=SERVICES, **settings) as stack:
-        add = ("python", "-m", "auth_service", "users", "add", ACCOUNT["username"], "--email", "zs@example.org")
-        stack.execute(AUTH[0], *add, stdin=f"{ACCOUNT['password']}\n")
-        yield stack
-        if request.session.testsfailed > failed:
-            print(stack.compose("logs", "--no-color", "--tail=200"))
 
 
 @pytest.fixture
@@ -73,13 +51,17 @@ async def test_rolling_restart_fails_no_request(scaled: Stack, crowd: Crowd) -> 
 
 async def test_restore_keeps_honest_clients(scaled: Stack, tmp_path: Path) -> None:
     """The commands of docs/operations.md save and restore the database; whoever refreshed since the backup stays in."""
-    dump, *restore = documented_commands(scaled, tmp_path)
+    commands = block("docs/operations.md: Backup and restore (2)")
+    dump, *restore = (replace(commands, text=f"{line}\n") for line in commands.lines)
+    file = {"auth.dump": str(tmp_path / "auth.dump")}
     urls = (scaled.auth_url, scaled.resource_url)
     async with Crowd.logged_in(*urls, ACCOUNT, tmp_path, refreshers=4, visitors=2) as crowd:
         async with crowd.busy():
-            await asyncio.to_thread(shell, scaled, dump)
+            await asyncio.to_thread(run_on, scaled, dump, **file)
             await crowd.everybody_is_served()
-        await asyncio.to_thread(restored, scaled, restore)
+        with scaled.becoming_healthy(AUTH):
+            for line in restore:
+                await asyncio.to_thread(run_on, scaled, line, **(file if "auth.dump" in line.text else {}))
         found = await crowd.judged()
 
     assert [] == found
@@ -105,14 +87,34 @@ def test_only_nginx_is_published(scaled: Stack) -> None:
     assert {service: "2" if service == "nginx" else "0" for service in SERVICES} == ports
 
 
-def test_password_is_made_once(scaled: Stack) -> None:
-    """Running the one-shot again, as every `up` does, leaves the password alone; no environment holds it."""
+def test_passwords_are_made_once(scaled: Stack) -> None:
+    """Running the one-shot again, as every `up` does, leaves the passwords alone; no environment holds one."""
     lines = scaled.compose("run", "--rm", "-T", "database-secret").splitlines()
-    password = scaled.execute("database", "cat", "/keys/database/password")
+    files = scaled.execute("database", "sh", "-c", "cat /keys/*/password").split("\n")
     environments = [scaled.inspect(service, "{{.Config.Env}}") for service in SERVICES]
 
-    assert ["exists, left alone"] * 2 == [line.split(": ")[1] for line in lines]
-    assert [] == [text for text in environments if password in text]
+    assert ["exists, left alone"] * 6 == [line.split(": ")[1] for line in lines]
+    assert [] == [text for text in environments for password in files if password in text]
+
+
+@pytest.mark.parametrize("service", AUTH)
+def test_replicas_work_on_rows_alone(scaled: Stack, service: str) -> None:
+    """A replica has the one password that opens no table's definition, and connects with that."""
+    mounts = scaled.inspect(service, "{{range .Mounts}}{{.Name}} {{end}}").split()
+    connected = psql(scaled, "SELECT DISTINCT usename FROM pg_stat_activity WHERE backend_type = 'client backend'")
+    owners = psql(scaled, "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'")
+    most = psql(scaled, "SELECT bool_or(rolsuper OR rolcreaterole) FROM pg_roles WHERE rolname LIKE 'dualtoken%'")
+
+    volumes = ("database-secret", "access-key", "refresh-key", "service-secret")
+    assert {f"{scaled.project}_{name}" for name in volumes} == set(mounts)
+    assert ("dualtoken", "dualtoken_owner", "f") == (connected.strip(), owners.strip(), most.strip())
+
+
+def test_rows_cannot_be_reached_around(scaled: Stack) -> None:
+    """With a replica's password nobody drops a table or reads PostgreSQL's own passwords."""
+    for statement in ("DROP TABLE sessions", "SELECT * FROM pg_authid"):
+        with pytest.raises(StackError, match=r"permission denied|must be owner"):
+            psql(scaled, statement)
 
 
 async def test_failed_logins_are_counted_for_the_client(scaled: Stack) -> None:
@@ -126,46 +128,3 @@ async def test_failed_logins_are_counted_for_the_client(scaled: Stack) -> None:
     assert (401, True) == (refused, int(counters) > 0)
     # The engine's gateway, where requests from this machine come from.
     assert [f"{scaled.environment['SCALE_NETWORK']}.1"] == addresses
-
-
-def started(stack: Stack, service: str) -> None:
-    """Start a container that was killed; return when it is healthy."""
-    with stack.becoming_healthy([service]):
-        stack.compose("start", service)
-
-
-def restarted(stack: Stack, service: str) -> None:
-    """Restart a container; return when it is healthy."""
-    with stack.becoming_healthy([service]):
-        stack.compose("restart", service)
-
-
-def documented_commands(stack: Stack, folder: Path) -> list[str]:
-    """Return the lines of the page that dump and restore, for this project and a folder."""
-    page = (CHECKOUT / "docs" / "operations.md").read_text(encoding="utf-8")
-    [block] = [block for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) if "pg_dump" in block]
-    lines = [line.replace("auth.dump", str(folder / "auth.dump")) for line in block.splitlines()]
-    return [line.replace("docker compose", shlex.join(stack.command), 1) for line in lines]
-
-
-def shell(stack: Stack, line: str) -> None:
-    """Run a line as an operator would."""
-    run("sh", "-c", line, env=stack.environment)
-
-
-def restored(stack: Stack, lines: list[str]) -> None:
-    """Run the lines that stop the auth service, restore and start it; return when it is healthy."""
-    with stack.becoming_healthy(AUTH):
-        for line in lines:
-            shell(stack, line)
-
-
-def live_sessions(stack: Stack) -> int:
-    """Return how many sessions nobody has ended."""
-    return int(psql(stack, "SELECT count(*) FROM sessions WHERE revoked_at IS NULL"))
-
-
-def psql(stack: Stack, query: str) -> str:
-    """Return what the database answers."""
-    url = "$(cat /keys/database/url | sed s/@database:/@127.0.0.1:/)"
-    return stack.execute("database", "sh", "-c", f'psql -q -t -A -c "$0" "{url}"', query)

@@ -27,7 +27,7 @@ CAUGHT = {
 async def test_a_naive_client_fails_where_it_should() -> None:
     """A client that signs everything and refreshes on each 401 passes the easy scenarios and fails the hard ones."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/conformance/test_scenarios.py"),
+        *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/conformance/scenarios"),
         cwd=ROOT,
         env={**os.environ, "CONFORMANCE_CLIENT": "tests.conformance.naive_client:NaiveClient", "CI": ""},
         stdout=asyncio.subprocess.PIPE,

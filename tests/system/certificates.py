@@ -20,8 +20,8 @@ class Certificates:
     key: Path
 
 
-def issue(folder: Path) -> Certificates:
-    """Make an authority that lives for this call alone, and let it certify a server."""
+def issue(folder: Path, *hosts: str) -> Certificates:
+    """Make an authority that lives for this call alone, and let it certify a server, also by the names of *hosts*."""
     folder.mkdir(parents=True, exist_ok=True)
     root_key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     root_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "an authority of the tests")])
@@ -34,7 +34,8 @@ def issue(folder: Path) -> Certificates:
         .sign(root_key, hashes.SHA256())
     )
     server_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")])
+    dns = [x509.DNSName(host) for host in ("localhost", *hosts)]
+    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1")), *dns])
     certificate = (
         _builder(server_name, root_name, server_key)
         .add_extension(names, critical=False)

@@ -1,0 +1,38 @@
+"""A storage that can be told to fail, and what is in one."""
+
+from client import (
+    MemoryStorage,
+    StoredSession,
+)
+from tests.conformance.pair import Control
+
+
+class FailingStorage(MemoryStorage):
+    """A storage that can be told to fail."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failing: set[str] = set()
+        self.saves = 0
+
+    def _check(self, call: str) -> None:
+        if call in self.failing:
+            raise OSError(28, "No space left on device")
+
+    async def load(self, account: str) -> StoredSession | None:
+        self._check("load")
+        return await super().load(account)
+
+    async def save(self, account: str, session: StoredSession) -> None:
+        self._check("save")
+        await super().save(account, session)
+
+    async def swap(self, account: str, expected: str | None, session: StoredSession) -> bool:
+        self._check("journal" if session.idempotency_key else "swap")
+        self.saves += 1
+        return await super().swap(account, expected, session)
+
+
+def stored(storage: MemoryStorage, pair: Control) -> StoredSession:
+    """Return what is stored."""
+    return storage._sessions[f"{pair.auth_url}/"]

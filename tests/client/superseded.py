@@ -1,0 +1,12 @@
+"""Refreshes that a login or logout has overtaken."""
+
+import asyncio
+
+from client import (
+    TokenSource,
+)
+
+
+async def late_answers(source: TokenSource) -> None:
+    """Return when refreshes that a login or logout has superseded are over."""
+    await asyncio.gather(*source._leaving, return_exceptions=True)
