@@ -60,6 +60,7 @@ async def load(
     duration_s: float | None = None,
     count: int | None = None,
     tls: ssl.SSLContext | None = None,
+    awake: bool = False,
 ) -> Load:
     """Keep *connections* connections busy.
 
@@ -71,6 +72,8 @@ async def load(
         duration_s: stop after so many seconds; or
         count: stop after so many requests in all.
         tls: for https.
+        awake: never sleep, where the load has a core to itself: waking it would be charged to the server, and only to
+            one that is too slow to keep it awake.
 
     Returns:
         Throughput, latencies and statuses; ``failures`` names connections that broke.
@@ -86,6 +89,8 @@ async def load(
         )
         protocols.append(protocol)
     started = time.perf_counter()
+    if awake:
+        loop.call_soon(_stay_awake, loop, run)
     for protocol in protocols:
         protocol.send(None)
     with contextlib.suppress(TimeoutError):
@@ -96,6 +101,11 @@ async def load(
     for protocol in protocols:
         protocol.close()
     return run.load
+
+
+def _stay_awake(loop: asyncio.AbstractEventLoop, run: "_Run") -> None:
+    if run.left > 0:
+        loop.call_soon(_stay_awake, loop, run)
 
 
 @dataclass(slots=True)

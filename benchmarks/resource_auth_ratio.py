@@ -140,6 +140,7 @@ async def measure(
                 lambda _: get_home(token),
                 connections=options.connections,
                 duration_s=options.seconds,
+                awake=True,
             )
             assert not result.failures, result.failures[:3]
             if round_ >= 0:  # the first round warms up
