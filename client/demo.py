@@ -101,11 +101,14 @@ class Demo:
 
     async def _expiry(self) -> None:
         """Wait until the access token has run out at the resource service."""
-        tokens = self.source.current
-        if tokens is None or tokens.expires_in is None:
-            raise LoginRequired
-        ends_at = tokens.obtained_at + tokens.expires_in
-        while (left := ends_at - time.time()) > 0:
+        while True:
+            # Asked each time: on a slow machine the last burst may have begun a renewal ahead of time.
+            tokens = self.source.current
+            if tokens is None or tokens.expires_in is None:
+                raise LoginRequired
+            left = tokens.obtained_at + tokens.expires_in - time.time()
+            if left <= 0:
+                break
             self.waiting = 1 - left / tokens.expires_in
             await asyncio.sleep(min(left, 0.05))
         self.waiting = None
