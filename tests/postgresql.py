@@ -1,5 +1,6 @@
 """A real PostgreSQL for the suite: clusters from the binaries of a package, killed and promoted at will."""
 
+import atexit
 import importlib.util
 import os
 import pwd
@@ -43,11 +44,15 @@ def binaries() -> Path:
     try:
         subprocess.run([installed / "bin" / "postgres", "--version"], check=True, capture_output=True, **_account())
     except (PermissionError, subprocess.CalledProcessError):
-        # The checkout lies in a folder that is closed to others, such as /root.
-        copy = Path(tempfile.mkdtemp(prefix="dualtoken-pg-")) / "pginstall"
-        copy.parent.chmod(0o755)
-        shutil.copytree(installed, copy, symlinks=True)
-        return copy / "bin"
+        # The checkout lies in a folder that is closed to others, such as /root. The libraries lie beside the package.
+        copy = Path(tempfile.mkdtemp(prefix="dualtoken-pg-"))
+        atexit.register(shutil.rmtree, copy, ignore_errors=True)
+        copy.chmod(0o755)
+        package = installed.parent
+        for folder in (installed, package.with_name(f"{package.name}.libs")):
+            if folder.exists():
+                shutil.copytree(folder, copy / folder.relative_to(package.parent), symlinks=True)
+        return copy / package.name / "pginstall" / "bin"
     return installed / "bin"
 
 
