@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 from alembic.script import ScriptDirectory
 
-from auth_service.models import Client, Credentials, Session, User
+from auth_service.models import Client, Credentials, Presented, Session, User
+from auth_service.rotation import Kind, Policy
 from auth_service.store import migrate
 from auth_service.store.sql import SqlStore, open_database
+from tests.auth_service.store.conftest import DAY
 from tests.postgresql import Cluster
 
 RELEASED = Path(__file__).with_name("released")
@@ -36,7 +38,7 @@ def test_every_revision_has_data_to_come_forward_with() -> None:
 
 @pytest.mark.parametrize("revision", REVISIONS)
 async def test_data_of_a_released_schema_comes_forward(empty: str, revision: str) -> None:
-    """Users and sessions are what they were, live and revoked ones alike."""
+    """Users and sessions are what they were, live and revoked ones alike; and they rotate."""
     database = open_database(empty)
     statements = [statement for statement in (RELEASED / f"{revision}.sql").read_text().split(";\n") if statement]
     try:
@@ -47,9 +49,12 @@ async def test_data_of_a_released_schema_comes_forward(empty: str, revision: str
         store = SqlStore(database)
         users = [await store.find_credentials(name) for name in ("zs", "李四")]
         sessions = [await store.find_session(id_) for id_ in ("AAAAAAAAAAAAAAAAAAAAAA", "AQEBAQEBAQEBAQEBAQEBAQ")]
+        policy = Policy(refresh_ttl=DAY, grace=0)
+        [outcome] = await store.rotate([Presented("AAAAAAAAAAAAAAAAAAAAAA", 7)], now=1700000002000, policy=policy)
     finally:
         await database.close()
 
+    assert (Kind.ROTATE, 8) == (outcome.kind, outcome.generation)
     assert [Credentials(ZS, "$argon2id$v=19$stored"), Credentials(LS, "$argon2id$v=19$other")] == users
     created, rotated, expires = 1700000000000, 1700000001000, 1702592000000
     curl = Client("curl/8", "127.0.0.1")
