@@ -94,6 +94,8 @@ async def _resource(deployment: Deployment, auth: Lasting, rng: random.Random) -
     settings = {
         "RESOURCE_PORT": 0,
         "RESOURCE_KEYS": deployment.folder / "access.jwks.json",
+        # Full within seconds: while it fills, memory grows as it should, and nothing could be told from that.
+        "RESOURCE_CACHED_TOKENS": 256,
         "RESOURCE_REVOCATIONS_URL": auth.service.url / "revocations",
         "RESOURCE_SERVICE_SECRET": SECRET,
     }
