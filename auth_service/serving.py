@@ -88,7 +88,7 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
 
 
 def make_runner(app: web.Application, settings: Settings) -> web.AppRunner:
-    """Return the runner that both ways of serving use."""
+    """Return the runner that both ways of serving use, and set this process's switch interval for it."""
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     return _runner_class()(
         app,
