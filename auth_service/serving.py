@@ -99,6 +99,12 @@ def make_runner(app: web.Application, settings: Settings) -> web.AppRunner:
     )
 
 
+def spare_collector() -> None:
+    """Let the collector pass over what was made until now: it lives as long as the process."""
+    gc.collect()
+    gc.freeze()
+
+
 def _runner_class() -> type[JsonRunner]:
     if not is_wanted():
         return JsonRunner
@@ -113,9 +119,7 @@ async def serve(app: web.Application, settings: Settings, listener: socket.socke
     runner = make_runner(app, settings)
     try:
         await runner.setup()
-        # What was made until now lives as long as the process: the collector need not look at it again and again.
-        gc.collect()
-        gc.freeze()
+        spare_collector()
         await web.SockSite(runner, listener, ssl_context=context, backlog=_BACKLOG).start()
         stopped = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -131,7 +135,9 @@ def serve_with_workers(make_app: Callable[[], web.Application], settings: Settin
     from gunicorn.app.base import BaseApplication
 
     async def runner() -> web.AppRunner:
-        return make_runner(make_app(), settings)
+        made = make_runner(make_app(), settings)
+        spare_collector()
+        return made
 
     options: dict[str, Any] = {
         "bind": f"fd://{listener.detach()}",  # gunicorn makes a socket of its own of it

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import structlog
 
 from resource_service.claims import Claims
-from resource_service.errors import KeySetRefused, RevocationsStale
+from resource_service.errors import KeySetRefused, RevocationsStale, UnknownKey
 from resource_service.keys import Keys, KeySource
 from resource_service.revocation_feed import RevocationFeed
 from resource_service.revocations import STALE_AFTER_S, Follower, Stale
@@ -69,6 +69,11 @@ class Authenticator:
                 stale=feed_policy.stale,
                 stale_after_s=feed_policy.stale_after_s,
             )
+        self.authenticate: Callable[[str], Claims] = (
+            self.verifier.verify_credentials if feed is None else self._authenticate_unless_stale
+        )
+        """Verify credentials with what is known now: see :meth:`Verifier.verify_credentials`. While the feed's silence
+        closes this service, it raises ``RevocationsStale``."""
 
     @property
     def ready(self) -> dict[str, bool]:
@@ -79,25 +84,22 @@ class Authenticator:
             checks["revocations"] = not self.follower.refuses
         return checks
 
-    def authenticate(self, token: str) -> Claims:
-        """Verify *token* with what is known now.
-
-        Raises:
-            TokenRefused, Unavailable: see :meth:`Verifier.verify`; also while the feed's silence closes this service.
-        """
-        follower = self.follower
-        if follower is not None and follower.refuses:
+    def _authenticate_unless_stale(self, credentials: str) -> Claims:
+        if self.follower is not None and self.follower.refuses:
             raise RevocationsStale("the revocation feed is silent")
-        return self.verifier.verify(token)
+        return self.verifier.verify_credentials(credentials)
 
-    async def authenticate_with_newer_keys(self, token: str) -> Claims:
-        """Verify a token of an unknown key once more, with keys read after this call.
+    async def authenticate_with_newer_keys(self, credentials: str) -> Claims:
+        """Verify credentials; those of an unknown key once more, with keys read after this call.
 
         Raises:
-            TokenRefused, Unavailable: as above.
+            TokenRefused, Unavailable: as ``authenticate``.
         """
-        await self.keys.newer()
-        return self.authenticate(token)
+        try:
+            return self.authenticate(credentials)
+        except UnknownKey:
+            await self.keys.newer()
+        return self.authenticate(credentials)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

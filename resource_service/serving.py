@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -94,6 +95,12 @@ def runner(settings: Settings) -> web.AppRunner:
     return _runner_class()(create_app(settings), shutdown_timeout=SHUTDOWN_S, keepalive_timeout=KEEPALIVE_S)
 
 
+def spare_collector() -> None:
+    """Let the collector pass over what was made until now: it lives as long as the process."""
+    gc.collect()
+    gc.freeze()
+
+
 def _runner_class() -> type[JsonRunner]:
     if not is_wanted():
         return JsonRunner
@@ -115,6 +122,7 @@ async def serve(settings: Settings, sock: socket.socket) -> None:
     application = runner(settings)
     try:
         await application.setup()
+        spare_collector()
         await web.SockSite(application, sock, ssl_context=context, backlog=BACKLOG).start()
         announce(address(settings, sock))
         await stop.wait()

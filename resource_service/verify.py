@@ -1,9 +1,9 @@
 """Verification of access tokens, and the cache of those verified. Pure: no I/O, no web framework."""
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Container
 from dataclasses import dataclass
+from functools import lru_cache
 
 from resource_service.claims import Claims, read_claims
 from resource_service.errors import KeysUnavailable, TokenRefused, UnknownKey
@@ -13,6 +13,8 @@ from resource_service.strict_json import read_object
 
 TOKEN_TYPE = "at+jwt"  # noqa: S105 - a media type (RFC 9068 §2.1), not a secret
 CACHED_TOKENS = 8192
+SCHEME = "Bearer "
+"""What stands before the token in credentials (RFC 6750 §2.1), in the one spelling that is remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,26 +62,33 @@ class Verifier:
         self._policy = policy
         self._leeway_s = policy.leeway_s
         self._revoked = revoked
-        self._limit = cached_tokens
         self._clock = clock
         self._keys: KeySet | None = None
-        # Keyed by the token itself: finding it out by timing would mean hitting its keyed 64-bit hash first, and a
-        # digest would cost more than all the rest of a hit.
-        self._verified: OrderedDict[str, Claims] = OrderedDict()
-        self.hits = 0
-        """How many good tokens were known already."""
-        self.misses = 0
-        """How many tokens were not: first uses, forgeries, those that were forgotten."""
+        # Keyed by the credentials themselves: finding them out by timing would mean hitting their keyed 64-bit hash
+        # first, and to digest them, or only to cut the token out, would cost a good part of all the rest of a hit.
+        self._verified = lru_cache(cached_tokens)(self._first_use)
+        self._hits = self._misses = 0
 
     def use(self, keys: KeySet) -> None:
         """Verify with *keys* from now on, and only with them."""
         self._keys = keys
-        self._verified.clear()
+        self._hits, self._misses = self.hits, self.misses
+        self._verified.cache_clear()
 
     @property
     def cached(self) -> int:
         """How many verified tokens are remembered now."""
-        return len(self._verified)
+        return self._verified.cache_info().currsize
+
+    @property
+    def hits(self) -> int:
+        """How often a token was known already."""
+        return self._hits + self._verified.cache_info().hits
+
+    @property
+    def misses(self) -> int:
+        """How often it was not: first uses, forgeries, those that were forgotten."""
+        return self._misses + self._verified.cache_info().misses
 
     def verify(self, token: str) -> Claims:
         """Say who *token* speaks for.
@@ -89,20 +98,28 @@ class Verifier:
             TokenRefused: it is expired, revoked or invalid.
             KeysUnavailable: there are no keys yet.
         """
-        claims = self._verified.get(token)
-        if claims is None:
-            self.misses += 1
-            claims = self._verify_signature(token)
-            self._check_rules(claims)
-            self._remember(token, claims)
-        elif claims.exp <= self._clock() - self._leeway_s:
-            del self._verified[token]
+        return self.verify_credentials(SCHEME + token)
+
+    def verify_credentials(self, credentials: str) -> Claims:
+        """Say who *credentials* speak for: ``SCHEME`` and a token.
+
+        Any other spelling of the same is refused, for its sender could fill the cache with spellings of one token.
+
+        Raises:
+            UnknownKey, TokenRefused, KeysUnavailable: as :meth:`verify`.
+        """
+        claims = self._verified(credentials)
+        if claims.exp <= self._clock() - self._leeway_s:
             raise TokenRefused("expired", "expired since it was verified")
-        else:
-            self._verified.move_to_end(token)
-            self.hits += 1
         if claims.sid in self._revoked:
             raise TokenRefused("revoked", "its session was revoked")
+        return claims
+
+    def _first_use(self, credentials: str) -> Claims:
+        if not credentials.startswith(SCHEME):
+            raise TokenRefused("invalid", "another scheme, or another spelling of it")
+        claims = self._verify_signature(credentials[len(SCHEME) :])
+        self._check_rules(claims)
         return claims
 
     def _verify_signature(self, token: str) -> Claims:
@@ -136,8 +153,3 @@ class Verifier:
             raise TokenRefused("invalid", "not valid yet")
         if claims.exp <= now - leeway:
             raise TokenRefused("expired", "expired")
-
-    def _remember(self, token: str, claims: Claims) -> None:
-        self._verified[token] = claims
-        if len(self._verified) > self._limit:
-            self._verified.popitem(last=False)

@@ -21,6 +21,7 @@ from resource_service.serving import (
     announce,
     bind,
     runner,
+    spare_collector,
     tls_context,
 )
 from resource_service.settings import Settings
@@ -75,7 +76,9 @@ class Workers(BaseApplication):  # type: ignore[misc]  # gunicorn has no annotat
         """Give gunicorn what makes one worker's runner, inside that worker."""
 
         async def make_runner() -> web.AppRunner:
-            return runner(self._settings)
+            made = runner(self._settings)
+            spare_collector()
+            return made
 
         return make_runner
 

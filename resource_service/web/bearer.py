@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import structlog
-from aiohttp import hdrs, web
+from aiohttp import web
+from aiohttp.hdrs import AUTHORIZATION
 from aiohttp.typedefs import Handler, Middleware
 
 from resource_service.authenticator import DEFAULT_FEED_POLICY, Authenticator, FeedPolicy
@@ -31,7 +32,7 @@ from resource_service.jwks_url import JwksUrl
 from resource_service.key_file import KeyFile
 from resource_service.revocation_feed import RevocationFeed
 from resource_service.tracing import enter
-from resource_service.verify import CACHED_TOKENS, Policy
+from resource_service.verify import CACHED_TOKENS, SCHEME, Policy
 from resource_service.web.access import CLAIMS, REALM, access_of, is_public, optional, public, requires
 from resource_service.web.challenge import QUOTABLE, refusal
 
@@ -125,12 +126,9 @@ class Bearer:
         # a plain function that hands on the handler's own coroutine, since a coroutine around that one would cost a
         # request more than all that is done here.
         def bearer_token(request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
-            values = request.headers.getall(hdrs.AUTHORIZATION, ())
+            values = request.headers.getall(AUTHORIZATION, ())
             try:
-                if len(values) == 1 and values[0][:7] == "Bearer ":
-                    claims = authenticate(values[0][7:].lstrip(" "))
-                else:
-                    claims = authenticate(_token(values))
+                claims = authenticate(values[0] if len(values) == 1 else _only(values))
             except ResourceError as error:
                 return self._look_again(request, handler, values, error)
             request[CLAIMS] = claims
@@ -153,40 +151,51 @@ class Bearer:
         """
         enter(request)
         access = access_of(request)
-        if access == "required" or (access == "optional" and not isinstance(error, CredentialsMissing)):
-            request[CLAIMS] = await self._insist(values, error)
-            self.outcomes["accepted"] += 1
+        if access != "public":
+            try:
+                request[CLAIMS] = await self._insist(values, error)
+                self.outcomes["accepted"] += 1
+            except ResourceError as verdict:
+                if access == "required" or not isinstance(verdict, CredentialsMissing):
+                    self.outcomes[_outcome(verdict)] += 1
+                    log.debug("request.refused", outcome=_outcome(verdict), detail=str(verdict))
+                    raise refusal(verdict, self.realm) from None
         return await handler(request)
 
     async def _insist(self, values: Sequence[str], error: ResourceError) -> Claims:
-        try:
-            if isinstance(error, UnknownKey):
-                return await self.authenticator.authenticate_with_newer_keys(_token(values))
+        credentials = _respelled(_only(values))
+        if credentials == values[0] and not isinstance(error, UnknownKey):
             raise error
-        except ResourceError as verdict:
-            self.outcomes[_outcome(verdict)] += 1
-            log.debug("request.refused", outcome=_outcome(verdict), detail=str(verdict))
-            raise refusal(verdict, self.realm) from None
+        return await self.authenticator.authenticate_with_newer_keys(credentials)
 
 
-def _token(values: Sequence[str]) -> str:
-    """Find the token in the *values* of a request's Authorization headers.
+def _only(values: Sequence[str]) -> str:
+    """Return the credentials in the *values* of a request's Authorization headers.
 
     Only the header counts: RFC 6750 §2.3 warns of query parameters, and OAuth 2.1 drops them and body parameters.
 
     Raises:
-        CredentialsMissing: there is none, or credentials of another scheme.
+        CredentialsMissing: there are none.
         TokenRefused: there are several.
     """
-    if len(values) != 1:
-        if values:
-            # Another reader of this request might pick another one.
-            raise TokenRefused("invalid", "several Authorization headers")
+    if len(values) > 1:
+        # Another reader of this request might pick another one.
+        raise TokenRefused("invalid", "several Authorization headers")
+    if not values:
         raise CredentialsMissing
-    value = values[0]
-    if value[:7].lower() != "bearer " and value.lower() != "bearer":
+    return values[0]
+
+
+def _respelled(credentials: str) -> str:
+    """Return *credentials* as the verifier knows them: the scheme in its own case, and one space (RFC 6750 §2.1).
+
+    Raises:
+        CredentialsMissing: they are of another scheme.
+    """
+    scheme, _, token = credentials.partition(" ")
+    if scheme.lower() != "bearer":
         raise CredentialsMissing
-    return value[7:].lstrip(" ")
+    return SCHEME + token.lstrip(" ")
 
 
 def _bound(middleware: Middleware, route: web.RouteDef) -> web.RouteDef:

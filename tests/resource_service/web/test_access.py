@@ -157,6 +157,16 @@ async def test_an_optional_route_knows_who_calls(tmp_path: Path) -> None:
     assert [{"sub": None}, {"sub": "user-1"}] == found
 
 
+async def test_credentials_of_another_scheme_are_nobodys_on_an_optional_route(tmp_path: Path) -> None:
+    """A token whose scheme is spelled in another case is a token all the same."""
+    basic = {"Authorization": "Basic eDp5"}
+    respelled = {"Authorization": READER["Authorization"].replace("Bearer", "bEARER")}
+    async with _mounted(tmp_path) as session:
+        found = [await (await session.get("/greeting", headers=headers)).json() for headers in (basic, respelled)]
+
+    assert [{"sub": None}, {"sub": "user-1"}] == found
+
+
 async def test_challenges_name_the_realm(tmp_path: Path) -> None:
     """The audience, unless another is given."""
     async with _mounted(tmp_path, realm="inventory") as session, session.get("/writing", headers=READER) as answer:

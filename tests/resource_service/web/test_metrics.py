@@ -32,6 +32,20 @@ async def test_outcomes_are_counted(service: aiohttp.ClientSession, key: Key, ti
     assert "zs" not in text
 
 
+async def test_a_token_is_remembered_once(service: aiohttp.ClientSession, key: Key, times: dict[str, int]) -> None:
+    """In one spelling: nobody can push others out of the cache by respelling the scheme of a single token."""
+    token = key.token(**times)
+    for scheme in ("Bearer", "bearer", "BEARER", "Bearer ", "Bearer  "):
+        async with service.get("/home", headers={"Authorization": f"{scheme} {token}"}) as answer:
+            assert 200 == answer.status
+    async with service.get("/metrics") as answer:
+        text = await answer.text()
+
+    assert {"resource_cached_tokens 1.0", 'resource_authentications_total{outcome="accepted"} 5.0'} <= set(
+        text.splitlines()
+    )
+
+
 async def test_the_numbers_of_all_workers_add_up(key_file: Path, key: Key, times: dict[str, int]) -> None:
     """Whichever worker is asked tells the sum."""
     headers = bearer(key.token(**times)) | {"Connection": "close"}
