@@ -5,25 +5,23 @@ a token or a password.
 """
 
 import asyncio
-import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from http import HTTPStatus
-from typing import Any, ClassVar
+from time import perf_counter
+from typing import Any
 
 import structlog
 from aiohttp import hdrs, web
-from aiohttp.abc import AbstractAccessLogger
 from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_request import BaseRequest
 
 from auth_service.web.errors import http_error_response
-from auth_service.web.tracing import RequestTimes, trace_id, traced
+from auth_service.web.tracing import RequestTimes, enter, trace_id
 
 log = structlog.get_logger(__name__)
 
 _KNOWN_EXPECTATION = "100-continue"
-_NOT_WRITTEN = logging.getLogger(__name__)  # aiohttp asks for a logger before it measures
 REQUEST_TIMES = web.AppKey("REQUEST_TIMES", RequestTimes)
 
 SAFE_HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY"}
@@ -37,7 +35,13 @@ OVER_TLS = {"Strict-Transport-Security": "max-age=63072000"}
 class JsonRequestHandler(web.RequestHandler):
     """One connection, on which every error is JSON."""
 
-    __slots__ = ("_is_unparsable", "_safe_headers")
+    __slots__ = ("_is_unparsable", "_observe", "_safe_headers", "began_s")
+
+    def __init__(self, manager: web.Server, *, times: RequestTimes, **options: Any) -> None:
+        super().__init__(manager, **options)
+        self._observe = times.observe
+        self.began_s = 0.0
+        """When the request under way came in, on the clock of :func:`time.perf_counter`; uvloop's has milliseconds."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Decide once what headers every answer of this connection has."""
@@ -80,13 +84,14 @@ class JsonRequestHandler(web.RequestHandler):
     def finish_response(
         self, request: BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> Coroutine[Any, Any, tuple[web.StreamResponse, bool]]:
-        """Give the one shape to errors that aiohttp raises outside the middlewares, as for ``Expect``."""
+        """Give the one shape to errors that aiohttp raises outside the middlewares, and count the answer."""
         if isinstance(resp, web.HTTPException) and resp.status >= HTTPStatus.BAD_REQUEST:
             resp = http_error_response(resp.status)
         if not resp.prepared:
             resp.headers.update(self._safe_headers)
             if resp.status >= 400:  # HTTPStatus has to be looked up: every request would pay for it
                 resp.headers[REQUEST_ID] = trace_id(request)
+        self._observe(request, resp.status, perf_counter() - self.began_s)
         return super().finish_response(request, resp, start_time)
 
 
@@ -109,24 +114,16 @@ def _quotable(exc: BaseException | None) -> BaseException | None:
     return None if isinstance(exc, HttpProcessingError | web.RequestPayloadError) else exc
 
 
-class _Observer(AbstractAccessLogger):
-    """aiohttp's own measure of a request: nothing is written, only counted."""
-
-    times: ClassVar[RequestTimes | None] = None
-    enabled = True
-
-    def log(self, request: BaseRequest, response: web.StreamResponse, time: float) -> None:
-        """Count the answer; *time* in seconds."""
-        if self.times is not None:
-            self.times.observe(request, response.status, time)
-
-
 class JsonServer(web.Server):
     """Makes such connections."""
 
+    def __init__(self, *args: Any, times: RequestTimes, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._times = times
+
     def __call__(self) -> web.RequestHandler:
         """Return the handler of a new connection."""
-        return JsonRequestHandler(self, loop=self._loop, **self._kwargs)
+        return JsonRequestHandler(self, times=self._times, loop=self._loop, **self._kwargs)
 
 
 class JsonRunner(web.AppRunner):
@@ -134,10 +131,23 @@ class JsonRunner(web.AppRunner):
 
     def __init__(self, app: web.Application, **options: Any) -> None:
         # Bodies stay as they were sent: nobody can make this service inflate one.
-        times = {"times": app[REQUEST_TIMES]} if REQUEST_TIMES in app else {}
-        observer = type("Observer", (_Observer,), times)
-        super().__init__(app, auto_decompress=False, access_log=_NOT_WRITTEN, access_log_class=observer, **options)
+        super().__init__(app, auto_decompress=False, access_log=None, **options)
+        self._times = app[REQUEST_TIMES]
 
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
-        return JsonServer(server.request_handler, request_factory=traced(server.request_factory), **self._kwargs)
+        return JsonServer(
+            server.request_handler, times=self._times, request_factory=_begun(server.request_factory), **self._kwargs
+        )
+
+
+def _begun(make_request: Callable[..., BaseRequest]) -> Callable[..., BaseRequest]:
+    """Return *make_request*, which also notes the time, and remembers the request for the log lines of its task."""
+
+    def make(message: Any, payload: Any, protocol: JsonRequestHandler, writer: Any, task: Any) -> BaseRequest:
+        protocol.began_s = perf_counter()
+        request = make_request(message, payload, protocol, writer, task)
+        enter(request)
+        return request
+
+    return make

@@ -92,7 +92,7 @@ class SpannedServer(JsonServer):
 
     def __call__(self) -> web.RequestHandler:
         """Return the handler of a new connection."""
-        return SpannedRequestHandler(self, loop=self._loop, **self._kwargs)
+        return SpannedRequestHandler(self, times=self._times, loop=self._loop, **self._kwargs)
 
 
 class SpannedRunner(JsonRunner):
@@ -104,7 +104,10 @@ class SpannedRunner(JsonRunner):
         server = await super()._make_server()
         self._spans = Spans()
         return SpannedServer(
-            server.request_handler, request_factory=_spanned(server.request_factory, self._spans), **self._kwargs
+            server.request_handler,
+            times=self._times,
+            request_factory=_spanned(server.request_factory, self._spans),
+            **self._kwargs,
         )
 
     async def cleanup(self) -> None:

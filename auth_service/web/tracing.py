@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Callable, MutableMapping
+from collections.abc import MutableMapping
 from contextvars import ContextVar
 from typing import Any
 
@@ -18,18 +18,12 @@ _CURRENT: ContextVar[BaseRequest | None] = ContextVar("request", default=None)
 TRACE_ID = web.RequestKey("TRACE_ID", str)
 
 
-def traced(make_request: Callable[..., BaseRequest]) -> Callable[..., BaseRequest]:
-    """Return *make_request*, which also remembers the request for the log lines of its task.
+def enter(request: BaseRequest) -> None:
+    """Remember *request* for the log lines of this task.
 
     Nothing is parsed or made before a line is written: most requests write none.
     """
-
-    def make(*args: Any) -> BaseRequest:
-        request = make_request(*args)
-        _CURRENT.set(request)
-        return request
-
-    return make
+    _CURRENT.set(request)
 
 
 def add_trace_id(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -59,16 +53,24 @@ class RequestTimes:
             buckets=_BUCKETS_S,
             registry=registry,
         )
-        self._children: dict[tuple[str, str, int], Histogram] = {}
+        # What a request's labels are is found out once for each route and status.
+        self._known: dict[tuple[object, int], Histogram] = {}
 
     def observe(self, request: BaseRequest, status: int, seconds: float) -> None:
         """Count one answer. The labels are of the service's own making: no path or method that a caller invents."""
+        try:
+            # The public property would fill a cache in each request.
+            known = self._known[request._match_info.route, status]  # type: ignore[attr-defined]  # noqa: SLF001
+        except (KeyError, AttributeError):  # the latter: bytes that could not be parsed were matched with no route
+            known = self._find(request, status)
+        known.observe(seconds)
+
+    def _find(self, request: BaseRequest, status: int) -> Histogram:
         # Of another method, or of what could not be parsed, no route is known.
-        method, resource = "other", None
-        if request.method in _METHODS and isinstance(request, web.Request):
-            method, resource = request.method, request.match_info.route.resource
-        key = (method, resource.canonical if resource else "none", status)
-        child = self._children.get(key)
-        if child is None:
-            child = self._children[key] = self._histogram.labels(*key)
-        child.observe(seconds)
+        if request.method not in _METHODS or not isinstance(request, web.Request):
+            return self._histogram.labels("other", "none", status)
+        route = request.match_info.route
+        if route.resource is None:  # made anew for each request whose path or method is unknown
+            return self._histogram.labels(request.method, "none", status)
+        known = self._known[route, status] = self._histogram.labels(route.method, route.resource.canonical, status)
+        return known
