@@ -49,6 +49,20 @@ async def test_requests_are_counted_by_route(auth: Auth) -> None:
     assert "mine" not in text
 
 
+async def test_answers_that_wait_for_nothing_take_time(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The clock is finer than a millisecond, on the event loop that serves in earnest, too."""
+    deployment = deployment_in(tmp_path_factory.mktemp("timed"))
+    await prepare(deployment)
+    async with deployment.auth_service() as service, aiohttp.ClientSession() as http:
+        for path in ("health/live", "metrics"):
+            async with http.get(service.url / path) as answer:
+                text = await answer.text()
+    name = 'auth_request_duration_seconds_sum{method="GET",route="/health/live",status="200"} '
+    took = [float(line.removeprefix(name)) for line in text.splitlines() if line.startswith(name)]
+
+    assert [True] == [seconds > 0 for seconds in took]
+
+
 async def test_a_good_answer_names_no_trace(auth: Auth) -> None:
     """Nothing is made for a request that nobody will ask about."""
     good, refused = await auth.client.get("/health/live"), await auth.client.get("/nowhere")
