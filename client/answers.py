@@ -21,8 +21,8 @@ _Seconds = Annotated[float, Field(ge=0, le=MAX_LIFE_S)]
 
 
 class _Answer(BaseModel):
-    # The input is full of tokens: it must not be quoted in an error.
-    model_config = ConfigDict(strict=True, frozen=True, extra="ignore", hide_input_in_errors=True)
+    # The input is full of tokens: it must not be quoted in an error, nor kept in the parser's cache of strings.
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore", hide_input_in_errors=True, cache_strings="keys")
 
 
 class _UserInfo(_Answer):

@@ -6,7 +6,7 @@ from typing import TypeVar
 from urllib.parse import parse_qsl
 
 from aiohttp import hdrs, web
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from auth_service.errors import InvalidRequest, RequestTimeout, UnsupportedMediaType
 
@@ -15,7 +15,16 @@ READ_S = 10.0
 _MAX_FIELDS = 64
 _JSON = "application/json"
 _FORM = "application/x-www-form-urlencoded"
-Model = TypeVar("Model", bound=BaseModel)
+
+
+class Body(BaseModel):
+    """What a body may hold."""
+
+    # Otherwise the parser would keep short strings for the next body that has them: passwords and refresh tokens.
+    model_config = ConfigDict(cache_strings="keys")
+
+
+Model = TypeVar("Model", bound=Body)
 
 
 async def read_body(request: web.Request, model: type[Model]) -> Model:

@@ -1,14 +1,13 @@
 """``POST /introspect`` (RFC 7662)."""
 
 from aiohttp import web
-from pydantic import BaseModel
 
-from auth_service.web.bodies import read_body
+from auth_service.web.bodies import Body, read_body
 from auth_service.web.credentials import require_service
 from auth_service.web.keys import INTROSPECTION
 
 
-class Introspect(BaseModel):
+class Introspect(Body):
     """The body; ``token_type_hint`` is not needed: the two kinds look different."""
 
     token: str

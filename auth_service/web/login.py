@@ -3,13 +3,13 @@
 from typing import Annotated
 
 from aiohttp import hdrs, web
-from pydantic import BaseModel, StringConstraints
+from pydantic import StringConstraints
 
 from auth_service.errors import InvalidRequest
 from auth_service.models import Client
 from auth_service.web.addresses import client_address
 from auth_service.web.answers import token_response, user_info
-from auth_service.web.bodies import read_body
+from auth_service.web.bodies import Body, read_body
 from auth_service.web.keys import SESSIONS
 from auth_service.web.refresh_cookie import cookie_response, may_hold_cookie
 
@@ -24,7 +24,7 @@ Password = Annotated[str, StringConstraints(min_length=1, max_length=MAX_PASSWOR
 NewPassword = Annotated[str, StringConstraints(min_length=MIN_NEW_PASSWORD, max_length=MAX_PASSWORD)]
 
 
-class Login(BaseModel):
+class Login(Body):
     """The body; with ``cookie`` the refresh token comes in a cookie alone."""
 
     username: Name

@@ -3,14 +3,14 @@
 from typing import Self
 
 from aiohttp import web
-from pydantic import BaseModel, model_validator
+from pydantic import model_validator
 
-from auth_service.web.bodies import read_optional_body
+from auth_service.web.bodies import Body, read_optional_body
 from auth_service.web.keys import SESSIONS
 from auth_service.web.refresh_cookie import forget_cookie, token_in_cookie
 
 
-class Logout(BaseModel):
+class Logout(Body):
     """The body; ``token`` is RFC 7009's name. Without one, the cookie is asked."""
 
     token: str = ""

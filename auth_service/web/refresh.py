@@ -3,12 +3,11 @@
 import re
 
 from aiohttp import web
-from pydantic import BaseModel
 
 from auth_service.errors import InvalidGrant, InvalidRequest, UnsupportedGrantType
 from auth_service.sessions import Granted
 from auth_service.web.answers import token_response
-from auth_service.web.bodies import read_optional_body
+from auth_service.web.bodies import Body, read_optional_body
 from auth_service.web.keys import SESSIONS
 from auth_service.web.refresh_cookie import cookie_response, token_in_cookie
 
@@ -16,7 +15,7 @@ _KEY = re.compile(r"[\x21-\x7e]{1,128}")
 _HEADER = "Idempotency-Key"
 
 
-class Refresh(BaseModel):
+class Refresh(Body):
     """The body; without a token in it, the cookie is asked."""
 
     refresh_token: str = ""

@@ -3,10 +3,9 @@
 from typing import Any
 
 from aiohttp import web
-from pydantic import BaseModel
 
 from auth_service.models import Session
-from auth_service.web.bodies import read_body
+from auth_service.web.bodies import Body, read_body
 from auth_service.web.credentials import user_session
 from auth_service.web.keys import ACCOUNTS, SETTINGS
 from auth_service.web.login import NewPassword, Password
@@ -44,7 +43,7 @@ async def end_session(request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
-class PasswordChange(BaseModel):
+class PasswordChange(Body):
     """The body."""
 
     current_password: Password

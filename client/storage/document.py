@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
 
 from client.storage import StoredSession
 
@@ -19,21 +19,26 @@ class NewerDocument(Exception):
     """A later version wrote it: it must be left alone."""
 
 
+# The input is full of tokens: it must not be quoted in an error, nor kept in the parser's cache of strings.
+_DISCREET: Final = ConfigDict(hide_input_in_errors=True, cache_strings="keys")
+
+
 class Document(BaseModel):
     """All sessions of a file, by account."""
 
-    model_config = ConfigDict(hide_input_in_errors=True)  # the input is full of tokens
+    model_config = _DISCREET
 
     format: Literal["dualtoken-sessions"] = FORMAT
     version: Annotated[int, Field(ge=1)] = VERSION
     accounts: dict[str, StoredSession] = Field(default_factory=dict)
 
 
-_SESSION: Final = TypeAdapter(StoredSession)
+class _Session(RootModel[StoredSession]):
+    model_config = _DISCREET
 
 
 class _Head(BaseModel):
-    model_config = ConfigDict(hide_input_in_errors=True)
+    model_config = _DISCREET
 
     format: Literal["dualtoken-sessions"]
     version: Annotated[int, Field(ge=1)]
@@ -68,11 +73,11 @@ def read_session(data: bytes) -> StoredSession:
         ForeignDocument: it is none.
     """
     try:
-        return _SESSION.validate_json(data)
+        return _Session.model_validate_json(data).root
     except ValidationError:
         raise ForeignDocument("not a session") from None
 
 
 def write_session(session: StoredSession) -> bytes:
     """Write one session; :func:`read_session` gives it back."""
-    return _SESSION.dump_json(session)
+    return _Session(session).model_dump_json().encode()

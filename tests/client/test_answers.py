@@ -45,6 +45,15 @@ def test_the_token_type_has_no_case() -> None:
     assert "access.secret" == read(token_type="bEARER").access_token
 
 
+def test_no_token_outlives_its_answer() -> None:
+    """The parser keeps none for the next answer that has the same."""
+    first, second = read(), read()
+
+    assert first == second
+    assert first.access_token is not second.access_token
+    assert first.refresh_token is not second.refresh_token
+
+
 @pytest.mark.parametrize(
     ("member", "value"),
     [

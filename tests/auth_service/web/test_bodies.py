@@ -1,5 +1,6 @@
 """Whatever is sent instead of a body: 4xx, one error shape, nothing of the input in the answer."""
 
+import json
 import zlib
 from collections.abc import AsyncIterator
 from typing import Any
@@ -7,7 +8,12 @@ from typing import Any
 import pytest
 from aiohttp import ClientResponse
 
-from auth_service.web.bodies import MAX_BODY_BYTES
+from auth_service.web.bodies import MAX_BODY_BYTES, Body
+from auth_service.web.introspection import Introspect
+from auth_service.web.login import Login
+from auth_service.web.logout import Logout
+from auth_service.web.refresh import Refresh
+from auth_service.web.sessions import PasswordChange
 from tests.auth_service.running import PASSWORD, Auth
 
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
@@ -166,3 +172,17 @@ async def test_the_answer_repeats_nothing_of_the_body(auth: Auth) -> None:
 
     assert "password" in text
     assert "hunter2" not in text
+
+
+@pytest.mark.parametrize("model", [Introspect, Login, Logout, PasswordChange, Refresh])
+def test_no_secret_outlives_its_request(model: type[Body]) -> None:
+    """The parser keeps no value for the next body that has the same: it would be a password or a refresh token."""
+    secrets = {"username": "zs", "current_password": "x" * 10, "new_password": "y" * 10}
+    secrets |= {"password": "x" * 10} if model is Login else {}
+    secrets |= {"token": "z" * 10} if model in (Introspect, Logout) else {"refresh_token": "z" * 10}
+    body = json.dumps(secrets)
+
+    first, second = model.model_validate_json(body), model.model_validate_json(body)
+
+    assert first == second
+    assert [] == [name for name in first.model_fields_set if getattr(first, name) is getattr(second, name)]
