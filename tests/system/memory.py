@@ -1,9 +1,8 @@
 """Whether a process that runs for long keeps its memory level."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -12,50 +11,62 @@ import psutil
 _MIB = 1024 * 1024
 _GROWTH = 1.05  # of the second quarter of the time to the last: sessions and tokens come and go
 _SLACK = 2 * _MIB
-_WINDOWS = 20
-_LOOK_EVERY_S = 0.05
+_LOOK_EVERY_S = 0.5
+# What argon2id takes for each password, and gives back with the answer. The allocator maps no smaller piece so large.
+_PASSWORD_HASH = 64 * _MIB
 
 
 @dataclass
 class Memory:
-    """Bytes resident: the least of each of several windows of time, for a password hash takes 64 MiB while it lasts."""
+    """Bytes resident at each look, except in password hashes, and the most at once in these.
+
+    Under log-ins there is hardly a moment without a hash: they would hide what grows beside them, or feign it.
+    """
 
     name: str
-    least: list[int] = field(default_factory=list)
+    resident: list[int] = field(default_factory=list)
+    hashing: int = 0
+
+    def look(self, process: psutil.Process) -> None:
+        """Add what the process has resident now."""
+        mappings = process.memory_maps(grouped=False)
+        hashing = sum(each.rss for each in mappings if each.path == "[anon]" and each.size >= _PASSWORD_HASH)
+        self.resident.append(sum(each.rss for each in mappings) - hashing)
+        self.hashing = max(self.hashing, hashing)
 
     def quarter(self, number: int) -> float:
         """Return the median of the first (0) to the last (3) quarter of the time, in MiB."""
-        size = len(self.least)
-        return median(self.least[number * size // 4 : (number + 1) * size // 4]) / _MIB
+        size = len(self.resident)
+        return median(self.resident[number * size // 4 : (number + 1) * size // 4]) / _MIB
 
     def is_level(self) -> bool:
-        """Whether the last quarter is hardly more than the second: the first warms up."""
-        return self.quarter(3) * _MIB <= self.quarter(1) * _MIB * _GROWTH + _SLACK
+        """Whether the last quarter is hardly more than the second, and hashes were no more than one for each core.
+
+        The first quarter warms up.
+        """
+        level = self.quarter(3) * _MIB <= self.quarter(1) * _MIB * _GROWTH + _SLACK
+        return level and self.hashing <= psutil.cpu_count() * (_PASSWORD_HASH + _SLACK)
 
     def __str__(self) -> str:
-        """Return the medians of the second and the last quarter."""
-        return f"{self.quarter(1):.1f} → {self.quarter(3):.1f} MiB"
+        """Return the medians of the second and the last quarter, and the most in hashes."""
+        hashing = f" + {self.hashing / _MIB:.0f}" if self.hashing else ""
+        return f"{self.quarter(1):.1f} → {self.quarter(3):.1f}{hashing} MiB"
 
 
 @asynccontextmanager
-async def watched(memories: Sequence[tuple[Memory, int]], seconds: float) -> AsyncIterator[None]:
-    """Look at processes, given by id, until the end of the block, which takes about so many *seconds*."""
-    task = asyncio.create_task(
-        _look([(memory, psutil.Process(pid)) for memory, pid in memories], max(seconds / _WINDOWS, _LOOK_EVERY_S))
-    )
+async def watched(memories: Sequence[tuple[Memory, int]]) -> AsyncIterator[None]:
+    """Look at processes, given by id, until the end of the block."""
+    task = asyncio.create_task(_look([(memory, psutil.Process(pid)) for memory, pid in memories]))
     try:
         yield
     finally:
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        with suppress(asyncio.CancelledError):
+            await task
 
 
-async def _look(processes: Sequence[tuple[Memory, psutil.Process]], window_s: float) -> None:
+async def _look(processes: Sequence[tuple[Memory, psutil.Process]]) -> None:
     while True:
-        until = time.monotonic() + window_s
-        seen = [process.memory_info().rss for _, process in processes]
-        while time.monotonic() < until:
-            await asyncio.sleep(_LOOK_EVERY_S)
-            seen = [min(least, process.memory_info().rss) for least, (_, process) in zip(seen, processes, strict=True)]
-        for (memory, _), least in zip(processes, seen, strict=True):
-            memory.least.append(least)
+        for memory, process in processes:
+            memory.look(process)
+        await asyncio.sleep(_LOOK_EVERY_S)

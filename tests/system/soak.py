@@ -73,7 +73,7 @@ async def soak(deployment: Deployment, plan: Plan, disaster: Disaster = strikes)
                 User(f"user-{number}", auth.endpoint, resource.endpoint, random.Random(rng.random()))
                 for number in range(USERS)
             ]
-            async with _living(users, (auth, resource), plan, report):
+            async with _living(users, (auth, resource), report):
                 await disaster(deployment, plan, rng, counts)
             await _judge(auth, resource, users, report)
 
@@ -129,9 +129,7 @@ async def _add_accounts(deployment: Deployment) -> None:
 
 
 @asynccontextmanager
-async def _living(
-    users: list[User], services: tuple[Lasting, Lasting], plan: Plan, report: SoakReport
-) -> AsyncIterator[None]:
+async def _living(users: list[User], services: tuple[Lasting, Lasting], report: SoakReport) -> AsyncIterator[None]:
     """Let users live while their answers are cut; in the end, in calm, each must still be let in."""
     report.memories = Memory("auth"), Memory("resource")
     over = asyncio.Event()
@@ -140,7 +138,7 @@ async def _living(
         for service in services:
             service.proxy.misbehave(WEIGHTS)
         pids = [lasting.service.pid for lasting in services]
-        async with watched(list(zip(report.memories, pids, strict=True)), plan.seconds):
+        async with watched(list(zip(report.memories, pids, strict=True))):
             yield
     finally:
         for service in services:

@@ -1,7 +1,9 @@
 """The soak's own judges: a number that is wrong by one is found, and so is memory that grows."""
 
+import mmap
 from collections import Counter
 
+import psutil
 import pytest
 
 from tests.system.counters import Samples, auth_disagreements, resource_disagreements
@@ -109,3 +111,23 @@ def test_memory_is_level_once_it_is_warm(*, mib: list[int], level: bool) -> None
     memory = Memory("auth", [number * _MIB for number in mib])
 
     assert level == memory.is_level()
+
+
+def test_more_hashes_at_once_than_cores_are_found() -> None:
+    """Nobody computes more password hashes at once than there are cores."""
+    memory = Memory("auth", [_MIB] * 4, hashing=(psutil.cpu_count() + 1) * 64 * _MIB)
+
+    assert not memory.is_level()
+
+
+def test_memory_in_password_hashes_is_told_apart() -> None:
+    """What one takes is no growth, and is not hidden either."""
+    memory, process = Memory("auth"), psutil.Process()
+
+    memory.look(process)
+    with mmap.mmap(-1, 64 * _MIB, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as mapped:
+        mapped.write(bytes([1]) * len(mapped))
+        memory.look(process)
+
+    assert memory.hashing >= 64 * _MIB
+    assert memory.resident[1] - memory.resident[0] < _MIB
