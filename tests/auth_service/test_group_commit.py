@@ -62,17 +62,45 @@ async def test_what_arrives_during_a_transaction_shares_the_next(transactions: T
     assert [[1], [2, 3, 4]] == transactions.batches
 
 
-async def test_many_are_taken_by_halves(transactions: Transactions) -> None:
-    """Many callers take turns: while one half is in the database, the event loop has the other to answer."""
+async def test_who_was_answered_comes_back_in_time(transactions: Transactions) -> None:
+    """The next transaction waits for what the answers of the last one set going in the event loop."""
     commit = GroupCommit(transactions.apply)
-    first = await submit(commit, 0)
+
+    async def again() -> list[int]:
+        answer = await commit.submit(1)
+        await asyncio.sleep(0)
+        return [answer, await commit.submit(4)]
+
+    coming_back = asyncio.create_task(again())
     await transactions.begun.acquire()
-    others = await submit(commit, *range(1, 64))
+    others = await submit(commit, 2, 3)
     for _ in range(3):
         transactions.may_commit.release()
 
-    assert [item * 10 for item in range(64)] == await asyncio.gather(*first, *others)
-    assert [1, 32, 31] == [len(batch) for batch in transactions.batches]
+    assert [[10, 40], 20, 30] == await asyncio.gather(coming_back, *others)
+    assert [[1], [2, 3, 4]] == transactions.batches
+
+
+async def test_what_keeps_coming_delays_nobody_for_ever(transactions: Transactions) -> None:
+    """A full batch is on its way, though each turn of the event loop brings another call."""
+    commit = GroupCommit(transactions.apply, max_batch=4)
+    tasks: list[asyncio.Task[int]] = []
+
+    async def keep_coming() -> None:
+        while True:
+            tasks.append(asyncio.create_task(commit.submit(len(tasks))))
+            await asyncio.sleep(0)
+
+    feeder = asyncio.create_task(keep_coming())
+    for _ in range(3):
+        await asyncio.wait_for(transactions.begun.acquire(), 1)
+        transactions.may_commit.release()
+    feeder.cancel()
+    for _ in tasks:
+        transactions.may_commit.release()
+    await asyncio.gather(*tasks)
+
+    assert [4, 4] == [len(batch) for batch in transactions.batches[1:3]]
 
 
 async def test_a_batch_is_bounded(transactions: Transactions) -> None:
