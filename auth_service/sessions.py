@@ -81,7 +81,7 @@ class Sessions:
         self._store, self._passwords, self._throttle = store, passwords, throttle
         self._access, self._refresh = access, refresh
         self._lifetimes, self._events, self._clock = lifetimes, events, clock
-        self._rotations: GroupCommit[Presented, Outcome] = GroupCommit(self._rotate, on_batch=events.batch)
+        self._rotations: GroupCommit[Presented, tuple[Outcome, Granted | None]] = GroupCommit(self._rotate, on_batch=events.batch)
 
     async def log_in(self, username: str, password: str, client: Client) -> Granted:
         """Open a session.
@@ -154,14 +154,21 @@ class Sessions:
             self._events.malformed()
             raise
         digest = hashlib.sha256(idempotency_key.encode()).hexdigest() if idempotency_key is not None else None
-        outcome = await self._rotations.submit(Presented(session_id, generation, digest, is_awaited))
+        outcome, granted = await self._rotations.submit(Presented(session_id, generation, digest, is_awaited))
         self._events.presented(outcome, session_id)
-        if outcome.kind not in GRANTED or outcome.session is None:
+        if granted is None:
             raise InvalidGrant(_REASONS[outcome.kind])
-        return self._grant(outcome.session, outcome.generation)
+        return granted
 
-    async def _rotate(self, batch: Sequence[Presented]) -> Sequence[Outcome]:
-        return await self._store.rotate(batch, now=self._clock(), policy=self._lifetimes.policy)
+    async def _rotate(self, batch: Sequence[Presented]) -> Sequence[tuple[Outcome, Granted | None]]:
+        outcomes = await self._store.rotate(batch, now=self._clock(), policy=self._lifetimes.policy)
+        # One after the other: between two answers, each would run in a processor whose caches have forgotten it.
+        return [(outcome, self._granted(outcome)) for outcome in outcomes]
+
+    def _granted(self, outcome: Outcome) -> Granted | None:
+        if outcome.kind not in GRANTED or outcome.session is None:
+            return None
+        return self._grant(outcome.session, outcome.generation)
 
     def _decode(self, refresh_token: str) -> tuple[str, int]:
         return self._refresh.read(lambda keys: keys.decode(refresh_token), InvalidGrant)
