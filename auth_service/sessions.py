@@ -56,6 +56,9 @@ class Granted(NamedTuple):
     refresh_expires_in: int
 
 
+_Answered = tuple[Outcome, Granted | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Lifetimes:
     """How long things live. ``policy`` and ``session_ttl`` in milliseconds."""
@@ -81,7 +84,7 @@ class Sessions:
         self._store, self._passwords, self._throttle = store, passwords, throttle
         self._access, self._refresh = access, refresh
         self._lifetimes, self._events, self._clock = lifetimes, events, clock
-        self._rotations: GroupCommit[Presented, tuple[Outcome, Granted | None]] = GroupCommit(self._rotate, on_batch=events.batch)
+        self._rotations: GroupCommit[Presented, _Answered] = GroupCommit(self._rotate, on_batch=events.batch)
 
     async def log_in(self, username: str, password: str, client: Client) -> Granted:
         """Open a session.
@@ -160,7 +163,7 @@ class Sessions:
             raise InvalidGrant(_REASONS[outcome.kind])
         return granted
 
-    async def _rotate(self, batch: Sequence[Presented]) -> Sequence[tuple[Outcome, Granted | None]]:
+    async def _rotate(self, batch: Sequence[Presented]) -> Sequence[_Answered]:
         outcomes = await self._store.rotate(batch, now=self._clock(), policy=self._lifetimes.policy)
         # One after the other: between two answers, each would run in a processor whose caches have forgotten it.
         return [(outcome, self._granted(outcome)) for outcome in outcomes]
