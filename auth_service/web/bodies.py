@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 from aiohttp import hdrs, web
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from auth_service.errors import InvalidRequest, RequestTimeout, UnsupportedMediaType
+from auth_service.errors import InvalidRequest, PayloadTooLarge, RequestTimeout, UnsupportedMediaType
 
 MAX_BODY_BYTES = 16 * 1024
 READ_S = 10.0
@@ -56,8 +56,8 @@ async def _read(request: web.Request) -> bytes:
     if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
         raise UnsupportedMediaType("compressed")
     try:
-        if request.content.is_eof():  # it came with the head, mostly: no timer is needed
-            return await request.read()
+        if request.content.is_eof():  # it came with the head, mostly: there is nothing to wait for
+            return _bounded(request.content.read_nowait())
         async with asyncio.timeout(READ_S):
             return await request.read()
     except TimeoutError:
@@ -65,6 +65,12 @@ async def _read(request: web.Request) -> bytes:
     except (web.RequestPayloadError, ConnectionError) as exc:
         # Broken framing, or a client that hung up. The text of the exception would quote the body.
         raise InvalidRequest(f"The body cannot be read: {type(exc).__name__}.") from None
+
+
+def _bounded(body: bytes) -> bytes:
+    if len(body) > MAX_BODY_BYTES:
+        raise PayloadTooLarge
+    return body
 
 
 def _validated_json(body: bytes, model: type[Model]) -> Model:
