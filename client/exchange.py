@@ -70,7 +70,11 @@ class Exchange:
         if not isinstance(error, RefreshUnavailable) or self._abandoned:
             return False
         self._last = error
+        left = self._deadline - asyncio.get_running_loop().time()
+        if left <= 0:
+            # The deadline has cancelled this task, and nobody heard: aiohttp takes back two cancellations where its own
+            # timeout and ours fall into one turn of the event loop.
+            return False
         if error.retry_after is None:
             return True
-        left = self._deadline - asyncio.get_running_loop().time()
         return error.retry_after if error.retry_after < left else False

@@ -151,6 +151,7 @@ class Renewal:
             either: set[asyncio.Future[Any]] = {request, self._superseded}
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
+            self._exchange.abandon()  # should the cancellation get lost on its way: see Exchange
             request.cancel()
             await asyncio.wait([request])
             raise

@@ -1,6 +1,7 @@
 """What one refresh does when an answer is lost or makes no sense."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -75,6 +76,20 @@ async def test_the_deadline_ends_a_refresh_that_hangs(make_source: MakeSource, p
 
     assert await source.token(rejected="at-1")
     assert {"reuses": 0, "rotations": 1} == await pair.counts("reuses", "rotations")
+
+
+async def test_a_deadline_that_passes_together_with_an_attempt_is_heard(make_source: MakeSource, pair: Control) -> None:
+    """An event loop that was held up finds both timers due at once: time is up all the same."""
+    source = make_source(refresh_timeout_s=0.9)
+    await source.login("zs", PASSWORD)
+    await pair.fault("refresh", Fault("hang_after"))
+    caller = asyncio.create_task(source.token(rejected="at-1"))
+    await pair.wait_for_hanging()
+    time.sleep(1)  # noqa: ASYNC251 - holding up the event loop is the point
+    with pytest.raises(RefreshUnavailable):
+        await caller
+
+    assert {"refresh_calls": 1} == await pair.counts("refresh_calls")
 
 
 async def test_a_refresh_that_failed_is_repeated_with_its_key(make_source: MakeSource, pair: Control) -> None:
