@@ -1,18 +1,19 @@
 """Access tokens: JWTs after RFC 9068, minted here and read back only where this service made them. No I/O."""
 
 import secrets
-from collections.abc import Sequence
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
 import jwt
 from jwt import PyJWK
-from jwt.utils import base64url_encode
 from pydantic_core import to_json
 
 from auth_service.errors import InvalidToken
-from auth_service.keys import Jwk, public_jwk
+from auth_service.keyed_hmac import KeyedHmac
+from auth_service.keys import Jwk, public_jwk, secret_of
 from auth_service.models import User
 
 TYPE = "at+jwt"  # RFC 9068 §2.1
@@ -40,9 +41,9 @@ class AccessTokens:
     def __init__(self, keys: Sequence[Jwk], *, issuer: str, audience: str, ttl_s: int) -> None:
         # The library verifies with a private RSA key as little as OpenSSL does.
         self._keys = {key["kid"]: PyJWK(public_jwk(key) or key) for key in keys}
-        self._signing = PyJWK(keys[0])
-        header = {"typ": TYPE, "alg": self._signing.algorithm_name, "kid": keys[0]["kid"]}
-        self._header = base64url_encode(to_json(header)) + b"."
+        self._sign = _signer(keys[0])
+        header = {"typ": TYPE, "alg": keys[0]["alg"], "kid": keys[0]["kid"]}
+        self._header = _base64url(to_json(header)) + b"."
         self._issuer, self._audience = issuer, audience
         # A jti must be unique, not secret (RFC 7519 §4.1.7): a random number for each object, then counting.
         self._jti_prefix = secrets.token_urlsafe(_JTI_BYTES)
@@ -65,11 +66,10 @@ class AccessTokens:
             "username": user.username,
             "email": user.email,
         }
-        # RFC 7515 §3.1, by hand around the library's signature: its encode() checks the key anew for each token, which
+        # RFC 7515 §3.1, by hand around the signature: the library's encode() checks the key anew for each token, which
         # takes longer than all the rest.
-        signing_input = self._header + base64url_encode(to_json(claims))
-        signature = self._signing.Algorithm.sign(signing_input, self._signing.key)
-        return (signing_input + b"." + base64url_encode(signature)).decode()
+        signing_input = self._header + _base64url(to_json(claims))
+        return (signing_input + b"." + _base64url(self._sign(signing_input))).decode()
 
     def read(self, token: str, now: int) -> AccessClaims:
         """Return what this service needs of a token. Raises: InvalidToken, as ``read_all``."""
@@ -102,3 +102,15 @@ class AccessTokens:
         if now >= claims["exp"] * 1000:
             raise InvalidToken("expired")
         return claims
+
+
+def _signer(key: Jwk) -> Callable[[bytes], bytes]:
+    """Return what signs with *key* (RFC 7518 §3.2: HS256 is HMAC-SHA-256)."""
+    if key["alg"] == "HS256":
+        return KeyedHmac(secret_of(key))
+    signing = PyJWK(key)
+    return lambda message: bytes(signing.Algorithm.sign(message, signing.key))
+
+
+def _base64url(data: bytes) -> bytes:
+    return urlsafe_b64encode(data).rstrip(b"=")  # RFC 7515 §2
