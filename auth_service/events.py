@@ -3,6 +3,9 @@
 The names are stable: operators search and alert by them. No token, password or key is ever a value.
 """
 
+from collections import Counter as Tally
+from collections.abc import Iterable
+
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -76,13 +79,17 @@ class Events:
         """Somebody asked for what only services may, without the secret."""
         self._log.warning("service.refused", route=route, ip=ip)
 
+    def judged(self, outcomes: Iterable[Outcome]) -> None:
+        """A transaction has said what the presentations of a batch came to."""
+        for (kind, distance), count in Tally((outcome.kind, outcome.distance) for outcome in outcomes).items():
+            self._rotation_labels[kind, _label(distance)].inc(count)
+            if kind is Kind.REUSE:
+                self._revoked.labels(RevocationReason.REUSE.value).inc(count)
+
     def presented(self, outcome: Outcome, session_id: str) -> None:
-        """A refresh token with a good MAC was presented."""
-        self._rotation_labels[outcome.kind, _label(outcome.distance)].inc()
+        """A refresh token with a good MAC was presented, by the request of this task."""
         level = getattr(self._log, _LEVELS.get(outcome.kind, "info"))
         level(_EVENTS[outcome.kind], sid=session_id, distance=outcome.distance)
-        if outcome.kind is Kind.REUSE:
-            self._revoked.labels(RevocationReason.REUSE.value).inc()
 
     def malformed(self) -> None:
         """Something was presented that is no refresh token of this service."""

@@ -99,7 +99,7 @@ class Sessions:
         async with self._throttle.attempt(username, client.ip):
             session = await self._authenticated(username, password, client)
         self._events.logged_in(session.id, session.user.id, client.ip)
-        return self._grant(session, session.generation)
+        return self._grant(session, session.generation, self._clock())
 
     async def _authenticated(self, username: str, password: str, client: Client) -> Session:
         found = await self._store.find_credentials(username)
@@ -165,19 +165,20 @@ class Sessions:
 
     async def _rotate(self, batch: Sequence[Presented]) -> Sequence[_Answered]:
         outcomes = await self._store.rotate(batch, now=self._clock(), policy=self._lifetimes.policy)
+        self._events.judged(outcomes)
+        now = self._clock()
         # One after the other: between two answers, each would run in a processor whose caches have forgotten it.
-        return [(outcome, self._granted(outcome)) for outcome in outcomes]
+        return [(outcome, self._granted(outcome, now)) for outcome in outcomes]
 
-    def _granted(self, outcome: Outcome) -> Granted | None:
+    def _granted(self, outcome: Outcome, now: int) -> Granted | None:
         if outcome.kind not in GRANTED or outcome.session is None:
             return None
-        return self._grant(outcome.session, outcome.generation)
+        return self._grant(outcome.session, outcome.generation, now)
 
     def _decode(self, refresh_token: str) -> tuple[str, int]:
         return self._refresh.read(lambda keys: keys.decode(refresh_token), InvalidGrant)
 
-    def _grant(self, session: Session, generation: int) -> Granted:
-        now = self._clock()
+    def _grant(self, session: Session, generation: int, now: int) -> Granted:
         access = self._access.current
         left = min(session.rotated_at + self._lifetimes.policy.refresh_ttl, session.expires_at) - now
         return Granted(

@@ -58,13 +58,17 @@ _ROTATION_COLUMNS = (
     users.c.disabled_at,
 )
 SESSION_COLUMNS = (*_ROTATION_COLUMNS, sessions.c.user_agent, sessions.c.ip)
+_STATE, _USER, _CLIENT = slice(1, 8), slice(8, 13), slice(13, 15)  # behind the id, in the order of the models' fields
+_NO_CLIENT = Client("", "")
 
 
 def session_of(row: Sequence[Any]) -> Session:
-    """Return the session of a row of ``SESSION_COLUMNS``, or of those of them that a rotation needs."""
-    id_, generation, rotated_at, digest, created_at, expires_at, revoked_at, reason, *rest = row
-    owner, client = User(*rest[:5]), Client(*rest[5:] or ("", ""))
-    return Session(id_, owner, generation, rotated_at, digest, created_at, expires_at, revoked_at, reason, client)
+    """Return the session of a row of ``SESSION_COLUMNS``."""
+    return _session(row, Client._make(row[_CLIENT]))
+
+
+def _session(row: Sequence[Any], client: Client = _NO_CLIENT) -> Session:
+    return Session._make((row[0], User._make(row[_USER]), *row[_STATE], client))
 
 
 class Statements:
@@ -92,7 +96,7 @@ class Statements:
             connection.execute(self._advance, parameters)
 
     def find(self, connection: Connection, parameters: dict[str, Any]) -> Sequence[Sequence[Any]]:
-        """Return ``batch``, ``skipped`` and ``_ROTATION_COLUMNS`` of each session; nulls of one that does not exist."""
+        """Return ``_ROTATION_COLUMNS``, ``batch`` and ``skipped`` of each session; nulls of one that does not exist."""
         if self.dialect == "sqlite":
             rows: list[list[Any]] = json.loads(self._found_sql(connection, parameters).fetchone()[0])
             return rows
@@ -144,7 +148,7 @@ def build_statements(dialect: str) -> Statements:
             sessions.c.rotated_at > bindparam("idle_since", type_=BigInteger),
         )
     )
-    columns = (sessions.c.batch, sessions.c.skipped, *_ROTATION_COLUMNS)
+    columns = (*_ROTATION_COLUMNS, sessions.c.batch, sessions.c.skipped)
     answer = [func.json_group_array(func.json_array(*columns))] if dialect == "sqlite" else columns
     # Outer joins keep the order that is right whatever the statistics say: a presentation, its session, its user.
     joined = presented.outerjoin(sessions, sessions.c.id == presented.c.id)
@@ -208,13 +212,13 @@ def _round(
     nonce = random.getrandbits(63)
     times = {"now": now, "idle_since": now - policy.refresh_ttl, "nonce": nonce}
     statements.advance(connection, {**parameters, **times})
-    found = {row[2]: row for row in statements.find(connection, parameters)}
+    found = {row[0]: row for row in statements.find(connection, parameters)}
     for index, item in pending.items():
         row = found.get(item.session_id)
-        if row is not None and row[0] == nonce and first[item.session_id] == index:
-            outcomes[index] = _advanced(session_of(row[2:]), item, skipped=row[1])
+        if row is not None and row[-2] == nonce and first[item.session_id] == index:
+            outcomes[index] = _advanced(_session(row), item, skipped=row[-1])
             continue
-        outcome = classify(session_of(row[2:]) if row else None, item, now, policy)
+        outcome = classify(_session(row) if row else None, item, now, policy)
         if outcome.kind not in ADVANCING:
             outcomes[index] = outcome
 
