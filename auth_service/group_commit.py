@@ -2,7 +2,7 @@
 
 While one transaction is in flight, what arrives waits; when it ends, what waits becomes the next one. No timer: alone,
 a call is on its way at once; under load, one fsync serves many. Between two transactions the event loop has its turns
-for as long as calls keep coming: those that were answered come back, and are served together once more.
+for as long as calls keep coming, up to a bound: those that were answered come back, and are served together once more.
 
 Source: group commit, DeWitt et al., "Implementation Techniques for Main Memory Database Systems" (SIGMOD 1984), §5.
 """
@@ -33,6 +33,7 @@ class GroupCommit(Generic[Item, Result]):
         *,
         max_batch: int = 256,
         max_waiting: int = 10_000,
+        gather_s: float = 0.02,
         on_batch: Callable[[int], None] = lambda _size: None,
     ) -> None:
         """Batch calls of *apply*, which returns one result for each item, or raises and has done nothing.
@@ -41,18 +42,20 @@ class GroupCommit(Generic[Item, Result]):
             apply: one transaction.
             max_batch: the most items that one transaction carries.
             max_waiting: the most items that wait; a further one is refused.
+            gather_s: how long calls that keep coming may hold up the next transaction. It counts where turns of the
+                event loop are long: the database must not stand idle for them.
             on_batch: told the size of each batch that was committed.
         """
         self._apply, self._on_batch = apply, on_batch
-        self._max_batch, self._max_waiting = max_batch, max_waiting
+        self._max_batch, self._max_waiting, self._gather_s = max_batch, max_waiting, gather_s
         self._waiting: deque[_Waiting[Item, Result]] = deque()
         self._worker: asyncio.Task[None] | None = None
 
-    async def submit(self, item: Item) -> Result:
-        """Return the result for *item* once its transaction is committed.
+    def submit(self, item: Item) -> asyncio.Future[Result]:
+        """Return what becomes the result for *item* once its transaction is committed. It may be cancelled.
 
         Raises:
-            Unavailable: too many wait, or the transaction failed; then nothing of it has happened.
+            Unavailable: too many wait; from the future, too: the transaction failed, and nothing of it has happened.
         """
         if len(self._waiting) >= self._max_waiting:
             raise Unavailable(f"{self._max_waiting} rotations wait already")
@@ -60,7 +63,7 @@ class GroupCommit(Generic[Item, Result]):
         self._waiting.append((item, future))
         if self._worker is None:
             self._worker = asyncio.create_task(self._work(), name="group commit")
-        return await future
+        return future
 
     async def drain(self) -> None:
         """Return when nothing waits any more: what was submitted is committed or has failed."""
@@ -83,8 +86,9 @@ class GroupCommit(Generic[Item, Result]):
             self._worker = None
 
     async def _gather(self) -> None:
-        quiet = 0
-        while quiet < _QUIET_TURNS and len(self._waiting) < self._max_batch:
+        quiet, loop = 0, asyncio.get_running_loop()
+        until = loop.time() + self._gather_s
+        while quiet < _QUIET_TURNS and len(self._waiting) < self._max_batch and loop.time() < until:
             before = len(self._waiting)
             await asyncio.sleep(0)
             quiet = quiet + 1 if len(self._waiting) == before else 0
@@ -92,10 +96,10 @@ class GroupCommit(Generic[Item, Result]):
     async def _commit(self, batch: list[_Waiting[Item, Result]]) -> None:
         try:
             answered = list(zip(batch, await self._apply([item for item, _ in batch]), strict=True))
+            self._on_batch(len(batch))
         except Exception as exc:
             _fail(batch, exc)
             return
-        self._on_batch(len(batch))
         for (_, future), result in answered:
             if not future.done():
                 future.set_result(result)

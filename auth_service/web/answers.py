@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from aiohttp import web
+from aiohttp import hdrs, web
+from multidict import CIMultiDict
 from pydantic_core import to_json
 
 from auth_service.sessions import Granted
 
-_HEADERS = {"Cache-Control": "no-store", "Content-Type": "application/json"}
+_HEADERS = CIMultiDict({hdrs.CACHE_CONTROL: "no-store", hdrs.CONTENT_TYPE: "application/json"})
 
 
 def token_response(granted: Granted, *, with_refresh_token: bool = True, **members: Any) -> web.Response:

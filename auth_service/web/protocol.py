@@ -15,6 +15,7 @@ from aiohttp import hdrs, web
 from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_request import BaseRequest
+from multidict import istr
 
 from auth_service.web.errors import http_error_response
 from auth_service.web.tracing import RequestTimes, enter, trace_id
@@ -24,11 +25,15 @@ log = structlog.get_logger(__name__)
 _KNOWN_EXPECTATION = "100-continue"
 REQUEST_TIMES = web.AppKey("REQUEST_TIMES", RequestTimes)
 
-SAFE_HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY"}
+SAFE_HEADERS = {
+    istr("X-Content-Type-Options"): "nosniff",
+    istr("Referrer-Policy"): "no-referrer",
+    istr("X-Frame-Options"): "DENY",
+}
 """On every answer."""
 REQUEST_ID = "X-Request-Id"
 """On every error: the ``trace_id`` of the log lines about the request."""
-OVER_TLS = {"Strict-Transport-Security": "max-age=63072000"}
+OVER_TLS = {istr("Strict-Transport-Security"): "max-age=63072000"}
 """Over TLS as well (RFC 6797 §7.2 forbids it elsewhere): two years."""
 
 

@@ -3,6 +3,7 @@
 import re
 
 from aiohttp import web
+from multidict import istr
 
 from auth_service.errors import InvalidGrant, InvalidRequest, UnsupportedGrantType
 from auth_service.sessions import Granted
@@ -12,7 +13,7 @@ from auth_service.web.keys import SESSIONS
 from auth_service.web.refresh_cookie import cookie_response, token_in_cookie
 
 _KEY = re.compile(r"[\x21-\x7e]{1,128}")
-_HEADER = "Idempotency-Key"
+_HEADER = istr("Idempotency-Key")
 
 
 class Refresh(Body):

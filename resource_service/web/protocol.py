@@ -14,6 +14,7 @@ import structlog
 from aiohttp import hdrs, web
 from aiohttp.http import RawRequestMessage
 from aiohttp.web_request import BaseRequest
+from multidict import istr
 
 from resource_service import tracing
 from resource_service.web.errors import as_json, error_answer
@@ -26,11 +27,15 @@ _KNOWN_EXPECTATION = "100-continue"
 HEADER_LIMIT = 16 * 1024
 """Bytes of one header field. Twice the longest token: what is too long for a token is refused as one."""
 
-SAFE_HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY"}
+SAFE_HEADERS = {
+    istr("X-Content-Type-Options"): "nosniff",
+    istr("Referrer-Policy"): "no-referrer",
+    istr("X-Frame-Options"): "DENY",
+}
 """On every answer."""
 REQUEST_ID = "X-Request-Id"
 """On every error: the ``trace_id`` of the log lines about the request."""
-OVER_TLS = {"Strict-Transport-Security": "max-age=63072000"}
+OVER_TLS = {istr("Strict-Transport-Security"): "max-age=63072000"}
 """Over TLS as well (RFC 6797 §7.2 forbids it elsewhere): two years."""
 
 

@@ -33,9 +33,9 @@ def transactions() -> Transactions:
     return Transactions()
 
 
-async def submit(commit: GroupCommit[int, int], *items: int) -> list[asyncio.Task[int]]:
+async def submit(commit: GroupCommit[int, int], *items: int) -> list[asyncio.Future[int]]:
     """Submit items, in this order."""
-    tasks = [asyncio.create_task(commit.submit(item)) for item in items]
+    tasks = [commit.submit(item) for item in items]
     await asyncio.sleep(0)
     return tasks
 
@@ -81,14 +81,13 @@ async def test_who_was_answered_comes_back_in_time(transactions: Transactions) -
     assert [[1], [2, 3, 4]] == transactions.batches
 
 
-async def test_what_keeps_coming_delays_nobody_for_ever(transactions: Transactions) -> None:
-    """A full batch is on its way, though each turn of the event loop brings another call."""
-    commit = GroupCommit(transactions.apply, max_batch=4)
-    tasks: list[asyncio.Task[int]] = []
+async def _batches_while_calls_keep_coming(transactions: Transactions, commit: GroupCommit[int, int]) -> list[int]:
+    """Submit a call in each turn of the event loop; return the sizes of the second and the third batch."""
+    tasks: list[asyncio.Future[int]] = []
 
     async def keep_coming() -> None:
         while True:
-            tasks.append(asyncio.create_task(commit.submit(len(tasks))))
+            tasks.append(commit.submit(len(tasks)))
             await asyncio.sleep(0)
 
     feeder = asyncio.create_task(keep_coming())
@@ -99,8 +98,21 @@ async def test_what_keeps_coming_delays_nobody_for_ever(transactions: Transactio
     for _ in tasks:
         transactions.may_commit.release()
     await asyncio.gather(*tasks)
+    return [len(batch) for batch in transactions.batches[1:3]]
 
-    assert [4, 4] == [len(batch) for batch in transactions.batches[1:3]]
+
+async def test_what_keeps_coming_delays_nobody_for_ever(transactions: Transactions) -> None:
+    """A full batch is on its way, though each turn of the event loop brings another call."""
+    commit = GroupCommit(transactions.apply, max_batch=4, gather_s=60)
+
+    assert [4, 4] == await _batches_while_calls_keep_coming(transactions, commit)
+
+
+async def test_long_turns_delay_nobody_for_ever(transactions: Transactions) -> None:
+    """When the time to gather is over, the batch goes as it is."""
+    commit = GroupCommit(transactions.apply, max_batch=1000, gather_s=0)
+
+    assert 1000 > max(await _batches_while_calls_keep_coming(transactions, commit))
 
 
 async def test_a_batch_is_bounded(transactions: Transactions) -> None:
