@@ -42,6 +42,9 @@ class Series:
     failed: list[int] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     left_out: str | None = None
+    """Why it cannot be had on this machine."""
+    failure: str | None = None
+    """Why it has no figures, or not of all rounds, though it can be had."""
 
 
 def _node(script: str) -> Callable[[], list[str]]:
@@ -71,11 +74,13 @@ def measure(rounds: int, requests: int) -> list[Series]:
         for round_ in range(-1, rounds):  # the first one warms up
             for client in CLIENTS if round_ % 2 else reversed(CLIENTS):
                 each = series[client.name]
-                if each.left_out is None:
+                if each.left_out is None and each.failure is None:
                     try:
                         _meet(each, client, port, requests, counts=round_ >= 0)
-                    except (NotInstalled, OSError, ValueError, subprocess.SubprocessError) as error:
-                        each.left_out = str(error).splitlines()[0]
+                    except NotInstalled as error:
+                        each.left_out = str(error)
+                    except (OSError, LookupError, ValueError, subprocess.SubprocessError) as error:
+                        each.failure = repr(error)
     return list(series.values())
 
 

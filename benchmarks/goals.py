@@ -3,13 +3,13 @@
     python -m benchmarks.goals [--margin 0.05] [--quick]
 
 Every goal may be missed by the margin: on a machine that does other work, too, even a ratio of one run swings by a few
-per cent. Most are held by scripts of their own, which print what they measured; those beside peers
-are read from one run of ``benchmarks.side_by_side``. A goal whose peer cannot be installed is named and left out.
+per cent. Most are held by scripts of their own, which print what they measured; those beside peers are read from one
+run of ``benchmarks.side_by_side``. A goal whose peer cannot be installed is named and left out; one that was not
+measured for any other reason has failed.
 """
 
 import argparse
 import json
-import math
 import re
 import statistics
 import subprocess
@@ -35,6 +35,14 @@ class Goal:
     def holds(self, figure: float, margin: float) -> bool:
         """Whether *figure* reaches the goal, or misses it by no more than *margin*, a share of it."""
         return figure <= self.bound * (1 + margin) if self.at_most else figure >= self.bound * (1 - margin)
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """There is no figure. Only a peer that cannot be had here excuses that: whatever else failed may hide a miss."""
+
+    why: str
+    excused: bool = False
 
 
 # What to measure, with which script, how to measure less, and what stands before the figure in what it prints.
@@ -99,19 +107,25 @@ def figure_in(printed: str, before: str) -> float | None:
     return None if found is None else float(found[1])
 
 
-def peer_ratio(figures: dict[str, Any], peer: str) -> float | None:
-    """Return our rate ÷ the peer's, the median of the rounds; None if the peer was left out."""
+def peer_ratio(figures: dict[str, Any], peer: str) -> float | Missing:
+    """Return our rate ÷ the peer's, the median of the rounds."""
     series = {each["name"]: each for each in figures["refresh"]}
-    if series[peer]["left_out"] is not None or series["dualtoken"]["left_out"] is not None:
-        return None
-    pairs = zip(series["dualtoken"]["per_second"], series[peer]["per_second"], strict=True)
-    return statistics.median(ours / theirs for ours, theirs in pairs)
+    ours, theirs = series["dualtoken"], series[peer]
+    for each in (ours, theirs):
+        if each["failure"] is not None:
+            return Missing(f"{each['name']} failed: {each['failure']}")
+    if ours["left_out"] is not None:
+        return Missing(f"dualtoken was left out: {ours['left_out']}")
+    if theirs["left_out"] is not None:
+        return Missing(theirs["left_out"], excused=True)
+    pairs = zip(ours["per_second"], theirs["per_second"], strict=True)
+    return statistics.median(mine / its for mine, its in pairs)
 
 
-def judge(goal: Goal, figure: float | None, margin: float) -> tuple[bool, str]:
+def judge(goal: Goal, figure: float | Missing, margin: float) -> tuple[bool, str]:
     """Say whether *figure* reaches *goal* within *margin*, and the line that tells it."""
-    if figure is None:
-        return True, f"left out  {goal.what}"
+    if isinstance(figure, Missing):
+        return figure.excused, f"{'left out' if figure.excused else 'FAILED':8}  {goal.what}: {figure.why}"
     held = goal.holds(figure, margin)
     bound = f"at most {goal.bound:g}" if goal.at_most else f"{goal.bound:g}"
     return held, f"{'reached' if held else 'MISSED ':8}  {goal.what}: {figure:.2f}, goal {bound}"
@@ -126,8 +140,7 @@ def main() -> None:
     verdicts = []
     for goal, command, quick, before in SCRIPTS:
         figure = own_figure([*command, *(quick if options.quick else [])], before)
-        # A script of ours that tells no figure has failed: that is no reason to pass.
-        verdicts.append(judge(goal, math.nan if figure is None else figure, options.margin))
+        verdicts.append(judge(goal, Missing("no figure was told") if figure is None else figure, options.margin))
     rounds = ["--rounds", "2", "--seconds", "1"] if options.quick else []
     side_by_side = [sys.executable, "-m", "benchmarks.side_by_side", "--only", "refresh", *rounds]
     subprocess.run(side_by_side, cwd=REPOSITORY, check=True, timeout=LIMIT_S)

@@ -4,9 +4,9 @@
 
 Each server runs in one process on one core, the load comes from another one; servers are asked in turn, round by round,
 in changing order; medians, least and greatest of all rounds, and ratios of the same round, are given; so are rates by
-the server's processor time, which other work on the machine disturbs less. Peers that cannot
-be installed are named and left out. Writes ``benchmarks/results/side-by-side.md`` and ``.json``. Everything stays on
-loopback.
+the server's processor time, which other work on the machine disturbs less. Peers that cannot be installed are named and
+left out; what fails is said to have failed. Writes ``benchmarks/results/side-by-side.md`` and ``.json``. Everything
+stays on loopback.
 """
 
 import argparse
@@ -49,6 +49,9 @@ class Series:
     per_cpu_second: list[float] = field(default_factory=list)
     p99_ms: list[float] = field(default_factory=list)
     left_out: str | None = None
+    """Why it cannot be had on this machine."""
+    failure: str | None = None
+    """Why it has no figures, or not of all rounds, though it can be had."""
 
 
 def measure(contenders: Sequence[Contender], options: argparse.Namespace) -> list[Series]:
@@ -60,14 +63,16 @@ def measure(contenders: Sequence[Contender], options: argparse.Namespace) -> lis
         for contender in contenders:
             try:
                 running[contender.name] = stack.enter_context(contender.start(folder, options.connections))
-            except (NotInstalled, OSError) as error:
+            except NotInstalled as error:
                 series[contender.name].left_out = str(error)
+            except OSError as error:
+                series[contender.name].failure = str(error)
         uvloop.run(rounds(running, series, options))
     return list(series.values())
 
 
 async def rounds(running: dict[str, tuple[int, Maker]], series: dict[str, Series], options: argparse.Namespace) -> None:
-    """Ask the servers in turn; one that fails is left out from then on."""
+    """Ask the servers in turn; one that fails is not asked again."""
     guessed: dict[str, float] = {}
     for round_ in range(-3, options.rounds):  # the first guess the rates and warm up
         for name in sorted(running, reverse=bool(round_ % 2)):
@@ -84,7 +89,7 @@ async def rounds(running: dict[str, tuple[int, Maker]], series: dict[str, Series
             except (OSError, TimeoutError) as error:
                 failure = str(error) or f"no end within {ROUND_S:g} s"
             if failure is not None:
-                series[name].left_out = f"failed under load: {failure}"
+                series[name].failure = f"under load: {failure}"
                 del running[name]
                 continue
             guessed[name] = run.per_second
@@ -107,6 +112,13 @@ def spread(values: Sequence[float], form: str) -> str:
     return f"{middle} ({low} to {high})"
 
 
+def absence(series: Series | expiry.Series) -> str | None:
+    """Say why a row has no figures; None if it has them."""
+    if series.failure is not None:
+        return f"failed: {series.failure}"
+    return None if series.left_out is None else f"left out: {series.left_out}"
+
+
 def table(series: Sequence[Series], unit: str) -> list[str]:
     """Return a table in Markdown; the first of *series* is ours."""
     ours = series[0]
@@ -115,8 +127,8 @@ def table(series: Sequence[Series], unit: str) -> list[str]:
         "|---|---:|---:|---:|---:|---:|---|",
     ]
     for each in series:
-        if each.left_out is not None:
-            lines.append(f"| {each.name} | left out: {each.left_out} | | | | | {each.what} |")
+        if absent := absence(each):
+            lines.append(f"| {each.name} | {absent} | | | | | {each.what} |")
             continue
         cells = [each.name]
         for mine, its in ((ours.per_second, each.per_second), (ours.per_cpu_second, each.per_cpu_second)):
@@ -133,8 +145,8 @@ def client_table(series: Sequence[expiry.Series]) -> list[str]:
         "|---|---:|---:|---:|---|",
     ]
     for each in series:
-        if each.left_out is not None:
-            lines.append(f"| {each.name} | left out: {each.left_out} | | | {each.what} |")
+        if absent := absence(each):
+            lines.append(f"| {each.name} | {absent} | | | {each.what} |")
             continue
         calls, failed = spread(each.refresh_calls, ".0f"), spread(each.failed, ".0f")
         lines.append(f"| {each.name} | {calls} | {failed} | {spread(each.seconds, '.2f')} | {each.what} |")

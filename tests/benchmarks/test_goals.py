@@ -1,10 +1,11 @@
 """How goals are judged."""
 
-import math
+from dataclasses import asdict
 
 import pytest
 
-from benchmarks.goals import SCRIPTS, Goal, figure_in, judge, peer_ratio
+from benchmarks.goals import SCRIPTS, Goal, Missing, figure_in, judge, peer_ratio
+from benchmarks.side_by_side import Series
 
 GOAL = Goal("ours ÷ theirs", 3.0)
 
@@ -32,29 +33,56 @@ def test_a_script_without_a_figure_has_told_none() -> None:
     assert figure_in("Traceback (most recent call last):", SCRIPTS[0][-1]) is None
 
 
-@pytest.mark.parametrize(("ratio", "held"), [(3.1, True), (2.9, True), (2.8, False), (None, True)])
-def test_a_goal_may_be_missed_by_the_margin(ratio: float | None, held: bool) -> None:
-    """Noise is forgiven, a miss is not, and a peer that cannot be had is left out."""
+@pytest.mark.parametrize(("ratio", "held"), [(3.1, True), (2.9, True), (2.8, False)])
+def test_a_goal_may_be_missed_by_the_margin(ratio: float, held: bool) -> None:
+    """Noise is forgiven, a miss is not."""
     assert held is judge(GOAL, ratio, 0.05)[0]
 
 
-@pytest.mark.parametrize(("milliseconds", "held"), [(231.0, True), (1049.0, True), (1051.0, False), (math.nan, False)])
+@pytest.mark.parametrize(("milliseconds", "held"), [(231.0, True), (1049.0, True), (1051.0, False)])
 def test_a_bound_from_above_is_not_exceeded(milliseconds: float, held: bool) -> None:
-    """Of latencies less is better; and a figure that nobody told holds no goal."""
+    """Of latencies less is better."""
     assert held is judge(Goal("latency", 1000, at_most=True), milliseconds, 0.05)[0]
+
+
+def test_only_a_peer_that_cannot_be_had_excuses_a_goal() -> None:
+    """A goal is left out where its peer cannot be installed; whatever else kept it from being measured fails it."""
+    left_out = judge(GOAL, Missing("no Node.js", excused=True), 0.05)
+    failed = judge(GOAL, Missing("no figure was told"), 0.05)
+
+    assert (True, "left out  ours ÷ theirs: no Node.js") == left_out
+    assert (False, "FAILED    ours ÷ theirs: no figure was told") == failed
+
+
+def series(name: str, *per_second: float, left_out: str | None = None, failure: str | None = None) -> dict[str, object]:
+    """Make what the run side by side wrote of one server."""
+    return asdict(Series(name, "", list(per_second), left_out=left_out, failure=failure))
 
 
 def test_ratios_are_of_the_same_round() -> None:
     """Each of our rounds is divided by the peer's round beside it."""
-    ours = {"name": "dualtoken", "left_out": None, "per_second": [100.0, 300.0, 50.0]}
-    theirs = {"name": "peer", "left_out": None, "per_second": [50.0, 100.0, 50.0]}
+    figures = {"refresh": [series("dualtoken", 100.0, 300.0, 50.0), series("peer", 50.0, 100.0, 50.0)]}
 
-    assert 2.0 == peer_ratio({"refresh": [ours, theirs]}, "peer")
+    assert 2.0 == peer_ratio(figures, "peer")
 
 
-def test_a_peer_that_failed_has_no_ratio() -> None:
-    """Figures of half a run are none."""
-    ours = {"name": "dualtoken", "left_out": None, "per_second": [100.0]}
-    theirs = {"name": "peer", "left_out": "failed under load", "per_second": []}
+def test_a_peer_that_failed_is_told_apart_from_one_that_cannot_be_had() -> None:
+    """Figures of half a run are none, and no excuse."""
+    ours = series("dualtoken", 100.0)
+    failed = peer_ratio({"refresh": [ours, series("peer", failure="under load: reset")]}, "peer")
+    left_out = peer_ratio({"refresh": [ours, series("peer", left_out="no Node.js")]}, "peer")
 
-    assert peer_ratio({"refresh": [ours, theirs]}, "peer") is None
+    assert Missing("peer failed: under load: reset") == failed
+    assert Missing("no Node.js", excused=True) == left_out
+
+
+@pytest.mark.parametrize("why", [{"failure": "under load: reset"}, {"left_out": "no Python"}])
+@pytest.mark.parametrize("peer", [{}, {"left_out": "no Node.js"}])
+def test_no_peer_excuses_our_own_failure(why: dict[str, str], peer: dict[str, str]) -> None:
+    """Without figures of ours, no goal beside a peer is held, whether the peer can be had or not."""
+    figures = {"refresh": [series("dualtoken", **why), series("peer", 50.0, **peer)]}
+
+    missing = peer_ratio(figures, "peer")
+
+    assert isinstance(missing, Missing)
+    assert not missing.excused
