@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import jwt
@@ -22,9 +23,10 @@ import jwt
 from benchmarks import refresh_ratio, resource_auth_ratio
 from benchmarks.http_load import Answer, NextRequest
 from benchmarks.installation import PEERS, NotInstalled, node_modules, python_of
-from benchmarks.servers import cores, process, server
+from benchmarks.servers import cores, end, process, server
 
 READY_S = 30.0
+SEED_S = 120.0
 Maker = Callable[[int], NextRequest]
 Start = Callable[[Path, int], AbstractContextManager[tuple[int, Maker]]]
 
@@ -107,12 +109,22 @@ def node(script: str, request: Callable[[str], bytes], **more: str) -> Start:
     def start(_folder: Path, sessions: int) -> Iterator[tuple[int, Maker]]:
         settings = {"NODE_ENV": "production", "SESSIONS": str(sessions), **more}
         with process(["node", script], core=cores()[0], cwd=node_modules(), **settings) as line:
-            ready = json.loads(line or "{}")
-            if not ready:
-                raise NotInstalled(f"{script} did not start on this Node.js")
+            ready = told(line, script)
             yield ready["port"], Chain(ready["tokens"], request)
 
     return start
+
+
+def told(line: str, script: str) -> dict[str, Any]:
+    """Return what a Node server printed when it was ready.
+
+    Raises:
+        NotInstalled: it ended without a word, as it does on a Node.js that its packages do not know.
+    """
+    if not line:
+        raise NotInstalled(f"{script} did not start on this Node.js")
+    ready: dict[str, Any] = json.loads(line)
+    return ready
 
 
 def django(peer: str, request: Callable[[str], bytes], member: str) -> Start:
@@ -124,7 +136,7 @@ def django(peer: str, request: Callable[[str], bytes], member: str) -> Start:
         settings = {"PEER_DATABASE": str(folder / f"{peer}.db")}
         seeded = subprocess.run(
             [str(python), "peer.py", "seed", str(sessions)], cwd=home, env=os.environ | settings, check=True,
-            capture_output=True, text=True,
+            capture_output=True, text=True, timeout=SEED_S,
         )  # fmt: skip
         port = free_port()
         command = [
@@ -147,7 +159,7 @@ def silent(command: list[str], port: int, home: Path, **settings: str) -> Iterat
             wait_for(port, child)
             yield
         finally:
-            child.terminate()
+            end(child)
 
 
 def free_port() -> int:
@@ -159,7 +171,11 @@ def free_port() -> int:
 
 
 def wait_for(port: int, child: "subprocess.Popen[bytes]") -> None:
-    """Wait until something listens."""
+    """Wait until something listens.
+
+    Raises:
+        RuntimeError: nothing does.
+    """
     until = time.monotonic() + READY_S
     while time.monotonic() < until and child.poll() is None:
         try:
@@ -168,7 +184,7 @@ def wait_for(port: int, child: "subprocess.Popen[bytes]") -> None:
             time.sleep(0.05)
         else:
             return
-    raise NotInstalled(f"{child.args!r} did not start")
+    raise RuntimeError(f"did not start: {child.args!r}")
 
 
 @contextmanager
@@ -210,7 +226,7 @@ def express_home(**more: str) -> Start:
     def start(_folder: Path, _sessions: int) -> Iterator[tuple[int, Maker]]:
         settings = {"NODE_ENV": "production", "SESSIONS": "0", **more}
         with process(["node", "express_jwt.mjs"], core=cores()[0], cwd=node_modules(), **settings) as line:
-            ready = json.loads(line)
+            ready = told(line, "express_jwt.mjs")
             yield ready["port"], asking(ready["access"])
 
     return start

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from benchmarks.installation import PEERS, NotInstalled, node_modules, python_of
-from benchmarks.servers import REPOSITORY, cores, server
+from benchmarks.servers import REPOSITORY, cores, reason, server
 
 REQUESTS = 1000
 ROUND_S = 60.0
@@ -79,8 +79,8 @@ def measure(rounds: int, requests: int) -> list[Series]:
                         _meet(each, client, port, requests, counts=round_ >= 0)
                     except NotInstalled as error:
                         each.left_out = str(error)
-                    except (OSError, LookupError, ValueError, subprocess.SubprocessError) as error:
-                        each.failure = repr(error)
+                    except Exception as error:  # whatever it is, it costs no other client its figures
+                        each.failure = reason(error)
     return list(series.values())
 
 

@@ -11,15 +11,15 @@ measured for any other reason has failed.
 import argparse
 import json
 import re
+import signal
 import statistics
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.servers import REPOSITORY
-from benchmarks.side_by_side import RESULTS
+from benchmarks.scripts import printed_by
+from benchmarks.side_by_side import results
 
 LIMIT_S = 600.0
 
@@ -94,11 +94,9 @@ PEERS = (
 
 def own_figure(command: Sequence[str], before: str) -> float | None:
     """Run one of our scripts, showing what it prints; return its figure, None if it told none."""
-    run = subprocess.run(
-        [sys.executable, *command], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, timeout=LIMIT_S, check=False
-    )
-    print(run.stdout, flush=True)
-    return figure_in(run.stdout, before)
+    printed = printed_by(command, LIMIT_S)
+    print(printed, flush=True)
+    return figure_in(printed, before)
 
 
 def figure_in(printed: str, before: str) -> float | None:
@@ -107,8 +105,19 @@ def figure_in(printed: str, before: str) -> float | None:
     return None if found is None else float(found[1])
 
 
+def beside_peers(rounds: Sequence[str]) -> dict[str, Any]:
+    """Measure rotations beside the peers; return the figures, none if there are none."""
+    path = results("refresh")
+    path.unlink(missing_ok=True)  # those of another run are no figures of this one
+    print(printed_by(["-m", "benchmarks.side_by_side", "--only", "refresh", *rounds], LIMIT_S), flush=True)
+    figures: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    return figures
+
+
 def peer_ratio(figures: dict[str, Any], peer: str) -> float | Missing:
     """Return our rate ÷ the peer's, the median of the rounds."""
+    if "refresh" not in figures:
+        return Missing("no figure was told")
     series = {each["name"]: each for each in figures["refresh"]}
     ours, theirs = series["dualtoken"], series[peer]
     for each in (ours, theirs):
@@ -137,14 +146,12 @@ def main() -> None:
     parser.add_argument("--margin", type=float, default=0.05)
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended before all was measured"))  # and what runs ends with it
     verdicts = []
     for goal, command, quick, before in SCRIPTS:
         figure = own_figure([*command, *(quick if options.quick else [])], before)
         verdicts.append(judge(goal, Missing("no figure was told") if figure is None else figure, options.margin))
-    rounds = ["--rounds", "2", "--seconds", "1"] if options.quick else []
-    side_by_side = [sys.executable, "-m", "benchmarks.side_by_side", "--only", "refresh", *rounds]
-    subprocess.run(side_by_side, cwd=REPOSITORY, check=True, timeout=LIMIT_S)
-    figures = json.loads((RESULTS / "side-by-side.json").read_text())
+    figures = beside_peers(["--rounds", "2", "--seconds", "1"] if options.quick else [])
     verdicts += [judge(goal, peer_ratio(figures, peer), options.margin) for goal, peer in PEERS]
     print("\n".join(line for _, line in verdicts))
     sys.exit(not all(held for held, _ in verdicts))

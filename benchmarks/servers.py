@@ -2,11 +2,11 @@
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 # Taken before a benchmark pins itself.
 _ALL = os.sched_getaffinity(0)
@@ -20,27 +20,38 @@ def cores() -> tuple[int, int]:
     return available[0], available[-1]
 
 
+def end(child: "subprocess.Popen[Any]") -> None:
+    """Ask a server to stop; kill it if it does not."""
+    child.terminate()
+    try:
+        child.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+
+
+def reason(error: Exception) -> str:
+    """Say in one line, for a table, why something failed."""
+    told = error.stderr if isinstance(error, subprocess.CalledProcessError) else str(error)
+    return ((told or "").strip() or type(error).__name__).splitlines()[-1]
+
+
 @contextlib.contextmanager
 def process(command: Sequence[str], *, core: int | None, cwd: Path = REPOSITORY, **settings: str) -> Iterator[str]:
     """Run *command*, pinned to *core* if one is given; give the first line it prints, empty if it ends without one."""
-    child = subprocess.Popen(
+    with subprocess.Popen(
         command,
         cwd=cwd,
         env=os.environ | settings,
         stdout=subprocess.PIPE,
         text=True,
         preexec_fn=lambda: os.sched_setaffinity(0, _ALL if core is None else {core}),
-    )
-    try:
-        assert child.stdout is not None
-        yield child.stdout.readline()
-    finally:
-        child.send_signal(signal.SIGTERM)
+    ) as child:
         try:
-            child.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+            assert child.stdout is not None
+            yield child.stdout.readline()
+        finally:
+            end(child)
 
 
 @contextlib.contextmanager

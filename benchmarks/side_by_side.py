@@ -5,8 +5,8 @@
 Each server runs in one process on one core, the load comes from another one; servers are asked in turn, round by round,
 in changing order; medians, least and greatest of all rounds, and ratios of the same round, are given; so are rates by
 the server's processor time, which other work on the machine disturbs less. Peers that cannot be installed are named and
-left out; what fails is said to have failed. Writes ``benchmarks/results/side-by-side.md`` and ``.json``. Everything
-stays on loopback.
+left out; what fails is said to have failed. Writes ``benchmarks/results/side-by-side.md`` and ``.json``; with
+``--only``, files of that part's name beside them. Everything stays on loopback.
 """
 
 import argparse
@@ -32,11 +32,13 @@ from benchmarks import expiry
 from benchmarks.contenders import READS, REFRESHES, Contender, Maker
 from benchmarks.http_load import load
 from benchmarks.installation import NotInstalled, versions
-from benchmarks.servers import cores
+from benchmarks.servers import cores, reason
 
 RESULTS = Path(__file__).parent / "results"
 WARM_UP = 256  # requests, before a rate can be guessed
 ROUND_S = 60.0  # at most
+SERVERS = {"refresh": (REFRESHES, "Rotations", "refreshes"), "read": (READS, "Verified requests", "requests")}
+PARTS = (*SERVERS, "client")
 
 
 @dataclass(slots=True)
@@ -65,8 +67,8 @@ def measure(contenders: Sequence[Contender], options: argparse.Namespace) -> lis
                 running[contender.name] = stack.enter_context(contender.start(folder, options.connections))
             except NotInstalled as error:
                 series[contender.name].left_out = str(error)
-            except OSError as error:
-                series[contender.name].failure = str(error)
+            except Exception as error:  # whatever it is, it costs no other server its figures
+                series[contender.name].failure = reason(error)
         uvloop.run(rounds(running, series, options))
     return list(series.values())
 
@@ -86,8 +88,10 @@ async def rounds(running: dict[str, tuple[int, Maker]], series: dict[str, Series
                         "127.0.0.1", port, maker, connections=options.connections, count=max(WARM_UP, int(wanted))
                     )
                 failure = run.failures[0] if run.failures else None
-            except (OSError, TimeoutError) as error:
-                failure = str(error) or f"no end within {ROUND_S:g} s"
+            except TimeoutError:
+                failure = f"no end within {ROUND_S:g} s"
+            except Exception as error:  # as above
+                failure = reason(error)
             if failure is not None:
                 series[name].failure = f"under load: {failure}"
                 del running[name]
@@ -160,6 +164,30 @@ def machine() -> str:
     return f"{found[1] if found else platform.machine()}, {os.cpu_count()} cores, {platform.system()}; {runtimes}"
 
 
+def measured(part: str, options: argparse.Namespace) -> tuple[list[dict[str, Any]], list[str]]:
+    """Measure one part; return its figures, and its table under a heading."""
+    if part == "client":
+        clients = expiry.measure(options.rounds, options.requests)
+        heading = f"### {options.requests:,} concurrent requests at expiry"
+        return [asdict(each) for each in clients], ["", heading, "", *client_table(clients)]
+    contenders, heading, unit = SERVERS[part]
+    servers = measure(contenders, options)
+    return [asdict(each) for each in servers], ["", f"### {heading} per second and process", "", *table(servers, unit)]
+
+
+def results(only: str | None) -> Path:
+    """Return where the figures go: those of one part alone do not overwrite those of all."""
+    return RESULTS / ("side-by-side.json" if only is None else f"side-by-side-{only}.json")
+
+
+def write(only: str | None, lines: Sequence[str], figures: dict[str, Any]) -> None:
+    """Write what has been measured so far."""
+    RESULTS.mkdir(exist_ok=True)
+    path = results(only)
+    path.write_text(json.dumps(figures, indent=2) + "\n")
+    path.with_suffix(".md").write_text("\n".join(lines) + "\n")
+
+
 def main() -> None:
     """Measure, print and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -167,29 +195,19 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--requests", type=int, default=expiry.REQUESTS, help="concurrent ones, of each client")
-    parser.add_argument("--only", choices=["refresh", "read", "client"])
+    parser.add_argument("--only", choices=PARTS)
     options = parser.parse_args()
     began = time.time()
     lines = [
         f"Machine: {machine()}. {options.rounds} rounds of {options.seconds:g} s, {options.connections} connections."
     ]
     figures: dict[str, Any] = {"machine": machine(), "began_at": began, "options": vars(options)}
-    if options.only in (None, "refresh"):
-        refreshes = measure(REFRESHES, options)
-        figures["refresh"] = [asdict(each) for each in refreshes]
-        lines += ["", "### Rotations per second and process", "", *table(refreshes, "refreshes")]
-    if options.only in (None, "read"):
-        reads = measure(READS, options)
-        figures["read"] = [asdict(each) for each in reads]
-        lines += ["", "### Verified requests per second and process", "", *table(reads, "requests")]
-    if options.only in (None, "client"):
-        clients = expiry.measure(options.rounds, options.requests)
-        figures["client"] = [asdict(each) for each in clients]
-        lines += ["", f"### {options.requests:,} concurrent requests at expiry", "", *client_table(clients)]
+    for part in PARTS:
+        if options.only in (None, part):
+            figures[part], more = measured(part, options)
+            lines += more
+            write(options.only, lines, figures)  # what is measured is kept, whatever becomes of the rest
     print("\n".join(lines))
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "side-by-side.md").write_text("\n".join(lines) + "\n")
-    (RESULTS / "side-by-side.json").write_text(json.dumps(figures, indent=2) + "\n")
 
 
 if __name__ == "__main__":
