@@ -76,6 +76,7 @@ def measure(contenders: Sequence[Contender], options: argparse.Namespace) -> lis
 async def rounds(running: dict[str, tuple[int, Maker]], series: dict[str, Series], options: argparse.Namespace) -> None:
     """Ask the servers in turn; one that fails is not asked again."""
     guessed: dict[str, float] = {}
+    apart = cores()[0] != cores()[1]  # who shares a core with the servers must let them have it
     for round_ in range(-3, options.rounds):  # the first guess the rates and warm up
         for name in sorted(running, reverse=bool(round_ % 2)):
             port, maker = running[name]
@@ -85,7 +86,12 @@ async def rounds(running: dict[str, tuple[int, Maker]], series: dict[str, Series
             try:
                 async with asyncio.timeout(ROUND_S):
                     run = await load(
-                        "127.0.0.1", port, maker, connections=options.connections, count=max(WARM_UP, int(wanted))
+                        "127.0.0.1",
+                        port,
+                        maker,
+                        connections=options.connections,
+                        count=max(WARM_UP, int(wanted)),
+                        awake=apart,
                     )
                 failure = run.failures[0] if run.failures else None
             except TimeoutError:
