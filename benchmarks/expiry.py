@@ -52,8 +52,8 @@ class Series:
     """Why it has no figures, or not of all rounds, though it can be had."""
 
 
-def _node(script: str) -> Callable[[], list[str]]:
-    return lambda: ["node", str(node_modules() / script)]
+def _node(script: str, *options: str) -> Callable[[], list[str]]:
+    return lambda: ["node", str(node_modules() / script), *options]
 
 
 CLIENTS = (
@@ -64,9 +64,14 @@ CLIENTS = (
         "Authlib AsyncOAuth2Client", "defaults but for the pool's timeout; refreshes by the clock, not on 401",
         lambda: [str(python_of("authlib")), str(PEERS / "authlib" / "peer.py")],
     ),
-    Client("axios-auth-refresh",
-        "as its README shows it, defaults: a 401 that comes during a refresh is handed to its caller",
+    Client(
+        "axios-auth-refresh",
+        "as its README shows it, defaults: a 401 that comes during a refresh is handed to its caller (its issue 307)",
         _node("axios_client.mjs"),
+    ),
+    Client(
+        "axios-auth-refresh, deduplicateRefresh: false", "the same, told not to share a refresh: then it does",
+        _node("axios_client.mjs", "--deduplicate-refresh=false"),
     ),
     Client("@badgateway/oauth2-client", "OAuth2Fetch as its README shows it", _node("badgateway_client.mjs")),
 )  # fmt: skip
