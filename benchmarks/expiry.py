@@ -58,22 +58,28 @@ def _node(script: str, *options: str) -> Callable[[], list[str]]:
 
 CLIENTS = (
     Client(
-        "dualtoken", "TokenSource and BearerAuth, defaults", lambda: [sys.executable, "-m", "benchmarks.expiry_own"]
+        "dualtoken", "TokenSource and BearerAuth, defaults; aiohttp's 100 connections",
+        lambda: [sys.executable, "-m", "benchmarks.expiry_own"],
     ),
     Client(
-        "Authlib AsyncOAuth2Client", "defaults but for the pool's timeout; refreshes by the clock, not on 401",
+        "Authlib AsyncOAuth2Client",
+        "defaults but for the pool's timeout; httpx's 100 connections; refreshes by the clock, not on 401",
         lambda: [str(python_of("authlib")), str(PEERS / "authlib" / "peer.py")],
     ),
     Client(
         "axios-auth-refresh",
-        "as its README shows it, defaults: a 401 that comes during a refresh is handed to its caller (its issue 307)",
+        "as its README shows it, defaults: a 401 that comes during a refresh is handed to its caller (its issue 307);"
+        " connections without limit",
         _node("axios_client.mjs"),
     ),
     Client(
         "axios-auth-refresh, deduplicateRefresh: false", "the same, told not to share a refresh: then it does",
         _node("axios_client.mjs", "--deduplicate-refresh=false"),
     ),
-    Client("@badgateway/oauth2-client", "OAuth2Fetch as its README shows it", _node("badgateway_client.mjs")),
+    Client(
+        "@badgateway/oauth2-client", "OAuth2Fetch as its README shows it; connections without limit",
+        _node("badgateway_client.mjs"),
+    ),
 )  # fmt: skip
 
 
