@@ -202,7 +202,7 @@ def resource_service(folder: Path, _sessions: int) -> Iterator[tuple[int, Maker]
 
 @contextmanager
 def without_auth(_folder: Path, _sessions: int) -> Iterator[tuple[int, Maker]]:
-    """The same handler with the same answer, and nothing around it."""
+    """The same handler with the same answer on the service's own runner, without authentication."""
     with server("-m", "benchmarks.resource_auth_ratio", "--serve-bare", core=cores()[0]) as port:
         yield port, asking("none")
 
@@ -269,7 +269,7 @@ REFRESHES = (
 
 READS = (
     Contender("dualtoken", "resource_service: RFC 9068 checks, revocation, metrics", resource_service),
-    Contender("the same handler without auth", "the limit: bare aiohttp", without_auth),
+    Contender("the same handler without auth", "the limit: the service's own runner, no token", without_auth),
     Contender("FastAPI + PyJWT", "uvicorn with one worker, uvloop, httptools", fastapi),
     Contender("Express + jsonwebtoken", "jsonwebtoken's verify in the handler", express_home()),
     Contender(
