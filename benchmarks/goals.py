@@ -73,8 +73,11 @@ def scripts(*, quick: bool) -> tuple[Script, ...]:
     tokens = 100_000 if quick else 1_000_000
     return (
         Script(
-            ("-m", "benchmarks.resource_auth_ratio", *fewer("--restarts", "2")),
-            {r"ratio, round by round: median": Goal("GET /home ÷ the same handler without auth", 0.95)},
+            ("-m", "benchmarks.resource_auth_ratio", "--feed", *fewer("--restarts", "2")),
+            {
+                r"auth ÷ bare, round by round: median": Goal("GET /home ÷ the same handler without auth", 0.95),
+                r"feed ÷ bare, round by round: median": Goal("GET /home, following revocations ÷ the same", 0.95),
+            },
         ),
         Script(
             ("-m", "benchmarks.refresh_ratio", *fewer("--rounds", "3")),
