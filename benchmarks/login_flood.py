@@ -2,9 +2,9 @@
 
     python -m benchmarks.login_flood [--rounds 3] [--seconds 3]
 
-One service on one core; the load comes from another. The flood is 64 connections that guess passwords of names that do
-not exist, as fast as they are answered: each guess costs a whole argon2id hash, and more than fit into the queue are
-told 503. Goal: at most 3.
+One service, free to use every core, as it is deployed; the load keeps to one. The flood is 64 connections that guess
+passwords of names that do not exist, as fast as they are answered: each guess costs a whole argon2id hash, and more
+than fit into the queue are told 503. Goal: at most 3.
 """
 
 import argparse
