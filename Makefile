@@ -41,7 +41,7 @@ chaos: setup ## the soak: kill services and databases under mixed load, add all 
 test-compose: setup ## the Compose stack, for real: needs a Docker engine
 	$(BIN)/python -m pytest tests/compose --compose $(PYTEST_ARGS)
 
-bench: setup ## measure beside other servers and clients, each installed for it (about 5 minutes)
+bench: setup ## measure beside other servers and clients, each installed for it (about 4 minutes, when they are)
 	$(BIN)/python -m benchmarks.installation
 	$(BIN)/python -m benchmarks.side_by_side $(BENCH_ARGS)
 
