@@ -17,7 +17,6 @@ from tests.auth_service.rotation_machine import POLICY, SESSION_TTL, Backend, Se
 
 # No shrinking: it would take longer than reading the steps that the failure prints.
 SETTINGS = settings(
-    deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),
     phases=[Phase.explicit, Phase.generate],
