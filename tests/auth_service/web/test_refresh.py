@@ -3,9 +3,11 @@
 import asyncio
 import json
 import sqlite3
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 
 import pytest
+from sqlalchemy import Connection, Engine, event
 
 from tests.auth_service.running import Auth, reason_of
 from tests.system.eventually import eventually
@@ -149,6 +151,41 @@ async def test_a_database_that_does_not_answer_rotates_nothing(auth: Auth) -> No
     assert (503, "unavailable", "1") == (response.status, body["error"], response.headers["Retry-After"])
     assert "sessions" not in body["error_description"]
     assert 200 == (await auth.refresh(token))[0]
+
+
+async def test_a_sqlite_that_becomes_read_only_rotates_nothing(auth: Auth) -> None:
+    """While SQLite takes no more writes: 503 unavailable, whoever asks; later the same token is good."""
+    token = (await auth.log_in())["refresh_token"]
+    with _write_protection() as protect:
+        protect("ON")
+        refused = [reason_of(await auth.refresh(token, "key-1")) for _ in range(3)]
+        before = auth.sql("SELECT generation, revoked_at FROM sessions")
+        protect("OFF")
+        answer = await auth.refresh(token, "key-1")
+
+    assert [(503, "unavailable", None)] * 3 == refused
+    assert [(0, None)] == before
+    assert 200 == answer[0]
+    assert [(1, None)] == auth.sql("SELECT generation, revoked_at FROM sessions")
+
+
+@contextmanager
+def _write_protection() -> Iterator[Callable[[str], None]]:
+    """Yield what lets every later transaction find SQLite read-only (``ON``), or not (``OFF``)."""
+    state = "OFF"
+
+    def set_state(new: str) -> None:
+        nonlocal state
+        state = new
+
+    def begin(connection: Connection) -> None:
+        connection.connection.driver_connection.execute(f"PRAGMA query_only = {state}")
+
+    event.listen(Engine, "begin", begin)
+    try:
+        yield set_state
+    finally:
+        event.remove(Engine, "begin", begin)
 
 
 async def test_a_client_that_hangs_up_does_not_cut_a_rotation_in_half(auth: Auth) -> None:
