@@ -1,6 +1,8 @@
 """Runs of the state machine: over the rule alone, and over a real store."""
 
 import asyncio
+import random
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,11 +19,14 @@ from tests.auth_service.rotation_machine import POLICY, SESSION_TTL, Backend, Se
 
 # No shrinking: it would take longer than reading the steps that the failure prints.
 SETTINGS = settings(
+    database=None,  # of examples that failed: each run is what its seed says
+    deadline=None,  # here too, for whoever runs this outside pytest
     derandomize=True,
     suppress_health_check=list(HealthCheck),
     phases=[Phase.explicit, Phase.generate],
     print_blob=True,
 )
+_EXAMPLES, _STEPS = 5, 60  # of each round of a long run
 OWNER = User("u", "zs", "zs@example.com", "read")
 
 
@@ -82,7 +87,20 @@ def run(
         machine.backend = backend()
         return machine()
 
-    changed = settings(
-        SETTINGS, max_examples=examples, stateful_step_count=steps, derandomize=chance is None, database=None
-    )
+    changed = settings(SETTINGS, max_examples=examples, stateful_step_count=steps, derandomize=chance is None)
     run_state_machine_as_test(fresh if chance is None else seed(chance)(fresh), settings=changed)
+
+
+def run_for(seconds: float, chance: int, backend: Callable[[], Backend]) -> int:
+    """Run the machine with other steps each time, until the time is over; return how many examples there were.
+
+    Args:
+        seconds: no further examples begin after these.
+        chance: equal seeds take equal steps, however many there is time for.
+        backend: as of ``run``.
+    """
+    deadline, rng, rounds = time.monotonic() + seconds, random.Random(chance), 0
+    while time.monotonic() < deadline:
+        run(backend, _EXAMPLES, _STEPS, chance=rng.getrandbits(64))
+        rounds += 1
+    return rounds * _EXAMPLES
