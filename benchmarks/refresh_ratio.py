@@ -20,10 +20,12 @@ import statistics
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import uvloop
+from prometheus_client.parser import text_string_to_metric_families
 
 from auth_service import keys
 from auth_service.models import Session, User, new_session_id
@@ -147,6 +149,15 @@ def ratio(rates: dict[str, list[float]], numerator: str, denominator: str, goal:
     return middle
 
 
+def show_batches(name: str, port: int) -> None:
+    """Print how many rotations shared a transaction, over all rounds, as the service counted them."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        families = text_string_to_metric_families(answer.read().decode())
+    batches = {sample.name: sample.value for family in families for sample in family.samples if not sample.labels}
+    rotations, transactions = (batches[f"auth_rotation_batch_size_{part}"] for part in ("sum", "count"))
+    print(f"{name}: {rotations / transactions:.1f} rotations per transaction")
+
+
 class Chains:
     """Makes each connection go on with its own chain, over all rounds."""
 
@@ -192,7 +203,9 @@ def main() -> None:
                 ports[name] = stack.enter_context(server("-m", "benchmarks.json_echo", loop, core=None))
                 makers[name] = echoed
         rates = uvloop.run(measure(ports, makers, options))
-    show(rates)
+        show(rates)
+        for name in list(ports)[: len(sizes)]:
+            show_batches(name, ports[name])
     first, second, *others = ports
     if options.sessions:
         sys.exit(ratio(rates, second, first, SIZE_GOAL) < SIZE_GOAL)

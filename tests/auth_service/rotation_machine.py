@@ -1,11 +1,14 @@
 """A state machine over the rotation rule: honest clients, faults, and a thief who copies tokens at any moment.
 
+Clients hang up, and what they left behind arrives late; the thief sends no key, or one that he made up.
+
 It drives a store, and checks each batch against the pure rule (some order of the batch explains every outcome) and
 against what users are promised.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from itertools import permutations
 from typing import Protocol
 
@@ -18,6 +21,8 @@ from auth_service.rotation import ADVANCING, GRANTED, Kind, Outcome, Policy, cla
 POLICY = Policy(refresh_ttl=1_000, grace=10)
 SESSION_TTL = 5_000
 START = 1_000_000
+MADE_UP = "the thief's key"
+FEW = 3  # presentations, before which hardly anything can have branched
 
 
 class Backend(Protocol):
@@ -94,6 +99,7 @@ class Login:
     answered_at: int = START
     lost_at: int | None = None
     issued: set[int] = field(default_factory=lambda: {0})
+    sent: list[Presented] = field(default_factory=list)
     spent_with_key: set[int] = field(default_factory=set)
     tainted: bool = False
     stolen_from: bool = False
@@ -101,22 +107,45 @@ class Login:
     over: bool = False
 
 
+class Asker(Enum):
+    """Whose presentation it is. ``LEFT_BEHIND``: the owner's, sent before, and hung up on."""
+
+    OWNER = auto()
+    THIEF = auto()
+    LEFT_BEHIND = auto()
+
+
+class Answer(Enum):
+    """What becomes of the answer."""
+
+    ARRIVES = auto()
+    IS_LOST = auto()
+    IS_NOT_AWAITED = auto()
+
+
 @dataclass(frozen=True)
 class Move:
-    """One presentation in a batch: by whom, of which login, and whether its answer is lost."""
+    """One presentation in a batch: by whom, of which login and of its tokens, with which key if it is a thief's."""
 
     login: int
-    thief: bool
+    asker: Asker
     which: int
-    lost: bool
+    answer: Answer
+    made_up: str | None
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether the asker is still there."""
+        return self.asker is not Asker.LEFT_BEHIND and self.answer is not Answer.IS_NOT_AWAITED
 
 
 MOVES = st.builds(
     Move,
     login=st.integers(0, 2),
-    thief=st.sampled_from([False, False, False, True]),
+    asker=st.sampled_from([Asker.OWNER] * 4 + [Asker.THIEF, Asker.LEFT_BEHIND]),
     which=st.integers(0, 50),
-    lost=st.booleans(),
+    answer=st.sampled_from([Answer.ARRIVES] * 3 + [Answer.IS_LOST, Answer.IS_NOT_AWAITED]),
+    made_up=st.sampled_from([None, MADE_UP]),
 )
 
 
@@ -152,13 +181,21 @@ class Sessions(RuleBasedStateMachine):
 
     def _presented(self, move: Move) -> Presented:
         login = self.logins[move.login]
-        if move.thief:
+        if move.asker is Asker.LEFT_BEHIND and login.sent:
+            item = login.sent[move.which % len(login.sent)]
+        elif move.asker is Asker.THIEF:
             login.tainted = True
-            return Presented(login.session.id, sorted(login.issued)[move.which % len(login.issued)], None)
+            item = Presented(login.session.id, sorted(login.issued)[move.which % len(login.issued)], move.made_up)
+        else:
+            item = self._sent(login)
+        return item._replace(is_awaited=lambda: move.is_awaited)
+
+    def _sent(self, login: Login) -> Presented:
         if login.keyed and login.journal is None:
             self.keys += 1
             login.journal = f"key{self.keys}"
-        return Presented(login.session.id, login.token, login.journal)
+        login.sent.append(Presented(login.session.id, login.token, login.journal))
+        return login.sent[-1]
 
     def _excused(self, move: Move, item: Presented, rows: dict[str, Session]) -> bool:
         """Whether an honest client may be refused: its time is over, or it sent no key and came after the grace."""
@@ -187,27 +224,29 @@ class Sessions(RuleBasedStateMachine):
 
     def _check_promises(self, move: Move, item: Presented, outcome: Outcome, excused: bool) -> None:
         login = self.logins[move.login]
-        if not move.thief:
+        owner, thief = move.asker is Asker.OWNER, move.asker is Asker.THIEF
+        assert move.is_awaited or outcome.kind is not Kind.REUSE, "what nobody waits for ends nothing"
+        if owner:
             assert excused or outcome.kind in GRANTED, "an honest client alone is never refused"
-        if move.thief and not login.forgotten:
+        if thief and not login.forgotten:
             gained = outcome.kind in GRANTED and item.generation in login.spent_with_key
             assert not gained, "a thief without the key never gains from a rotation made with one"
-        if not move.thief and login.keyed and login.stolen_from and not login.forgotten:
+        if owner and login.keyed and login.stolen_from and not login.forgotten:
             assert outcome.kind not in GRANTED, "once a thief used a token, the owner's next refresh ends the session"
 
     def _answer(self, move: Move, item: Presented, outcome: Outcome) -> None:
-        login = self.logins[move.login]
+        login, thief = self.logins[move.login], move.asker is Asker.THIEF
         if outcome.kind not in GRANTED:
-            login.over = True
+            login.over |= outcome.kind is not Kind.ABANDONED
             return
         login.issued.add(outcome.generation)
         if outcome.kind in ADVANCING:
-            login.stolen_from |= move.thief
-            if item.idempotency_digest is not None:
+            login.stolen_from |= thief
+            if item.idempotency_digest is not None and not thief:
                 login.spent_with_key.add(item.generation)
-        if move.thief or login.token != item.generation:
+        if thief or login.token != item.generation:
             return
-        if move.lost:
+        if not move.is_awaited or move.answer is Answer.IS_LOST:
             login.lost_at = self.now
             return
         login.crashed_before_persisting = (login.token, login.journal)
@@ -230,14 +269,26 @@ class Sessions(RuleBasedStateMachine):
             login.lost_at = None if login.keyed else login.lost_at
         self.snapshots = [rows]
 
-    @invariant()
-    def one_live_branch(self) -> None:
+    @precondition(lambda self: len(self.snapshots) > FEW)
+    @rule()
+    def every_token_is_presented_to_a_copy(self) -> None:
+        """Whatever was ever answered, in whoever's hands, and even with the key that no thief has."""
         for login in self.logins:
             row = self.backend.row(login.session.id)
-            live = [
-                g for g in login.issued if classify(row, Presented(row.id, g), self.now, POLICY).kind is Kind.ROTATE
-            ]
-            assert len(live) <= 1
+            newest_first = [Presented(row.id, g, row.idempotency_digest) for g in sorted(login.issued, reverse=True)]
+            # After a failover, what was forgotten is caught up one by one, each time on the same branch.
+            alone = [] if login.forgotten else [self._advances(item, row) for item in newest_first]
+            self.backend.restore(row)
+            one_after_the_other = [self._advances(item) for item in newest_first]
+            self.backend.restore(row)
+            assert sum(alone) <= 1, "a session has one live branch"
+            assert sum(one_after_the_other) <= 1, "a session has one live branch"
+
+    def _advances(self, item: Presented, row: Session | None = None) -> bool:
+        if row is not None:
+            self.backend.restore(row)
+        (outcome,) = self.backend.rotate([item], self.now)
+        return outcome.kind in ADVANCING
 
     @invariant()
     def rows_never_grow(self) -> None:

@@ -77,6 +77,42 @@ def test_no_other_spelling_is_good(session_id: str, generation: int, index: int,
         TOKENS.decode(changed)
 
 
+ANYTHING = st.one_of(st.sampled_from("+/-_= \n\x00AQgw"), st.characters())
+EDITS = st.lists(st.tuples(st.sampled_from(["insert", "replace", "delete"]), st.integers(0, 60), ANYTHING), max_size=4)
+
+
+def edited(token: str, edits: list[tuple[str, int, str]]) -> str:
+    """Return *token* after each of *edits*: what, where, with which character."""
+    for what, index, character in edits:
+        rest = token[index:] if what == "insert" else token[index + 1 :]
+        token = token[:index] + ("" if what == "delete" else character) + rest
+    return token
+
+
+@given(session_id=session_ids, generation=generations, edits=EDITS)
+def test_exactly_one_spelling_is_good(session_id: str, generation: int, edits: list[tuple[str, int, str]]) -> None:
+    """Whatever is put in, taken out or replaced, in several places too: only the token itself is good."""
+    token = TOKENS.encode(session_id, generation)
+    other = edited(token, edits)
+
+    if other == token:
+        assert (session_id, generation) == TOKENS.decode(other)
+    else:
+        with pytest.raises(InvalidGrant, match="malformed"):
+            TOKENS.decode(other)
+
+
+@given(session_id=session_ids, generation=generations)
+def test_the_other_alphabet_is_no_spelling(session_id: str, generation: int) -> None:
+    """What RFC 4648 §4 writes as + and / is written - and _ here, and not otherwise."""
+    token = TOKENS.encode(session_id, generation)
+    others = {token.replace("-", "+"), token[:5] + token[5:].replace("_", "/")} - {token}
+
+    for other in others:
+        with pytest.raises(InvalidGrant, match="malformed"):
+            TOKENS.decode(other)
+
+
 @given(st.text())
 def test_arbitrary_text_is_malformed(text: str) -> None:
     """Whatever is presented is either a token or malformed; nothing else is raised."""

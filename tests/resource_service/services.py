@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from yarl import URL
 from resource_service.app import create_app
 from resource_service.settings import Settings
 from resource_service.web.protocol import JsonRunner
+
+_WITHIN_S = 30  # a deadline for a busy machine
 
 
 @contextlib.asynccontextmanager
@@ -36,13 +39,26 @@ async def resource_service(keys: Path, **settings: Any) -> AsyncIterator[aiohttp
         yield session
 
 
+@contextlib.contextmanager
+def silent_port() -> Iterator[socket.socket]:
+    """Hold a port at which nobody listens yet, and which nobody else gets."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held
+
+
+def url_of(held: socket.socket) -> URL:
+    """Return the address of a socket."""
+    return URL(f"http://127.0.0.1:{held.getsockname()[1]}")
+
+
 async def raw_answer(url: URL, request: bytes) -> bytes:
     """Send bytes, whatever they are, and read until the other side closes."""
     reader, writer = await asyncio.open_connection(url.host, url.port)
     try:
         writer.write(request)
         await writer.drain()
-        return await asyncio.wait_for(reader.read(), 5)
+        return await asyncio.wait_for(reader.read(), _WITHIN_S)
     finally:
         writer.close()
         await writer.wait_closed()

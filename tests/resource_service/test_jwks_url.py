@@ -9,7 +9,7 @@ from resource_service.errors import KeySetRefused
 from resource_service.jwks_url import JwksUrl
 from resource_service.key_file import KEY_SET_LIMIT
 from tests.resource_service.issuer import Key
-from tests.resource_service.services import serving
+from tests.resource_service.services import serving, silent_port, url_of
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 PUBLIC = Key(alg="EdDSA")
@@ -90,7 +90,7 @@ async def test_a_silent_server_is_given_up() -> None:
         may_end.set()
 
 
-async def test_an_absent_server_is_no_surprise(unused_tcp_port: int) -> None:
+async def test_an_absent_server_is_no_surprise() -> None:
     """Nobody listens: the keys may come later."""
-    with pytest.raises(KeySetRefused, match="ClientConnectorError"):
-        await JwksUrl(f"http://127.0.0.1:{unused_tcp_port}/jwks.json").fetch()
+    with silent_port() as held, pytest.raises(KeySetRefused, match="ClientConnectorError"):
+        await JwksUrl(str(url_of(held) / "jwks.json")).fetch()

@@ -5,14 +5,15 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
 
-from resource_service.revocation_feed import RevocationFeed
+from resource_service.revocation_feed import Answer, RevocationFeed
 from resource_service.revocations import Follower
 from resource_service.revoked_sessions import RevokedSessions
 from tests.resource_service.clock import Clock
-from tests.resource_service.services import serving
+from tests.resource_service.services import serving, silent_port, url_of
 
 SECRET = "the service secret"
 
@@ -143,21 +144,38 @@ async def test_a_silent_feed_closes_the_service_or_not(stale: Any, refuses: bool
         assert (False, 0) == (f.follower.refuses, f.follower.age_s)
 
 
-async def test_an_absent_feed_is_asked_again(unused_tcp_port: int) -> None:
+class AbsentFeed(RevocationFeed):
+    """Tells of each question in vain."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, SECRET)
+        self.refusals: asyncio.Queue[None] = asyncio.Queue()
+
+    async def ask(self, after: str | None, wait_s: int) -> Answer:
+        """Ask, and tell if nobody is there."""
+        try:
+            return await super().ask(after, wait_s)
+        except aiohttp.ClientConnectorError:
+            self.refusals.put_nowait(None)
+            raise
+
+
+async def test_an_absent_feed_is_asked_again() -> None:
     """It may start after this service; the first answer comes within seconds of its start."""
-    revoked = RevokedSessions(60)
-    follower = Follower(RevocationFeed(f"http://127.0.0.1:{unused_tcp_port}/revocations", SECRET), revoked)
-    task = asyncio.create_task(follower.follow())
-    await asyncio.sleep(0.1)  # a few refused connections
-    feed = Feed()
-    feed.say("c1", "a")
-    runner = web.AppRunner(feed.application(), shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", unused_tcp_port).start()
-    for _ in range(2):
-        await feed.question()
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    await runner.cleanup()
+    revoked, feed = RevokedSessions(60), Feed()
+    with silent_port() as held:
+        absent = AbsentFeed(str(url_of(held) / "revocations"))
+        task = asyncio.create_task(Follower(absent, revoked).follow())
+        for _ in range(2):
+            await asyncio.wait_for(absent.refusals.get(), 10)
+        feed.say("c1", "a")
+        runner = web.AppRunner(feed.application(), shutdown_timeout=0.1)
+        await runner.setup()
+        await web.SockSite(runner, held).start()
+        for _ in range(2):
+            await feed.question()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await runner.cleanup()
 
     assert ["a"] == list(revoked.ids)

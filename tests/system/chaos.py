@@ -1,4 +1,7 @@
-"""``python -m tests.system.chaos``: the soak of the suite, for longer. Exit status 1 if a promise was broken."""
+"""``python -m tests.system.chaos``: the soak of the suite, for longer, and its state machine, by chance.
+
+Exit status 1 if a promise was broken.
+"""
 
 import asyncio
 import random
@@ -6,7 +9,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -17,12 +20,15 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from tests.auth_service.machine_runs import Sql, run_for
+from tests.auth_service.rotation_machine import Rule
 from tests.system.deployment import Deployment, Sqlite, deployed, postgres
 from tests.system.soak import SoakReport, soak
 from tests.system.storm import Plan, strikes
 
 _PROCESSES = 2
 _REDRAW_S = 0.25
+_STEPS_SHARE = 0.25  # of the soak's time, and after it
 _STORM = {
     "rotations": "rotations answered",
     "kills of auth processes": "kills of auth processes",
@@ -120,11 +126,28 @@ def _summary(reports: dict[str, SoakReport]) -> Table:
     return table
 
 
+def _random_steps(seconds: float, seed: int) -> dict[str, int]:
+    """Take random steps over the rotation rule, alone and on both databases; return the examples of each.
+
+    Raises:
+        AssertionError: a promise was broken; the steps that led there have been printed.
+    """
+    examples = {"the rule": run_for(seconds / 3, seed, Rule)}
+    with tempfile.TemporaryDirectory() as folder, postgres() as database:
+        for name, url in (("SQLite", f"sqlite:///{folder}/auth.db"), ("PostgreSQL", database.url)):
+            with closing(Sql(url)) as store:
+                examples[name] = run_for(seconds / 3, seed, lambda store=store: store)
+    return examples
+
+
 def main(
-    seconds: Annotated[float, typer.Option(envvar="CHAOS_S", min=1, help="For both databases together.")] = 120,
+    seconds: Annotated[
+        float,
+        typer.Option(envvar="CHAOS_S", min=1, help="For both databases together; random steps take a quarter more."),
+    ] = 120,
     seed: Annotated[int | None, typer.Option(envvar="CHAOS_SEED", help="Repeats a run's kills and cuts.")] = None,
 ) -> None:
-    """Kill auth processes and databases under mixed load; then judge what clients and services saw."""
+    """Kill auth processes and databases under mixed load; judge what clients and services saw; take random steps."""
     console = Console()
     stamina.instrumentation.set_on_retry_hooks([])  # retries are the point, not news
     seed = random.randrange(2**32) if seed is None else seed
@@ -134,6 +157,8 @@ def main(
     for name, report in reports.items():
         for violation in report.violations:
             console.print(f"[red]{name}:[/red] {violation}", highlight=False, soft_wrap=True)
+    examples = _random_steps(seconds * _STEPS_SHARE, seed)
+    console.print("random steps:", ", ".join(f"{number} examples on {name}" for name, number in examples.items()))
     if any(report.violations for report in reports.values()):
         raise typer.Exit(1)
 

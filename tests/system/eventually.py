@@ -7,13 +7,13 @@ _WITHIN_S = 30
 _LOOK_EVERY_S = 0.02
 
 
-async def eventually(holds: Callable[[], bool]) -> None:
+async def eventually(holds: Callable[[], bool], within_s: float = _WITHIN_S) -> None:
     """Return once *holds*.
 
     Raises:
         TimeoutError: it does not.
     """
-    async with asyncio.timeout(_WITHIN_S):
+    async with asyncio.timeout(within_s):
         while True:
             if holds():
                 return

@@ -11,6 +11,8 @@ from tests.system.history import History, Settled
 
 # Longer than the service takes at its worst: who gives up earlier may meet his own request again.
 TIMEOUT = aiohttp.ClientTimeout(total=30)
+# The connection broke, before the answer or within it.
+NO_ANSWER = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError)
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.5
 
@@ -114,15 +116,20 @@ class HonestClient:
         """Return the successor, or None if it is not known what happened or nothing did."""
         try:
             answer = await present(self._http, self._url, token, key)
-        except (aiohttp.ClientError, TimeoutError):
+        except NO_ANSWER:
             return None
+        except aiohttp.ClientError as exc:  # an answer, but none of this contract
+            raise self._turned_away(token, repr(exc)) from exc
         if answer.status == 200:
             return answer.successor
         if answer == UNAVAILABLE:
             return None
+        raise self._turned_away(token, str(answer))
+
+    def _turned_away(self, token: str, answer: str) -> TurnedAway:
         self.turned_away = True
-        self._history.refused(self.name, token, str(answer))
-        raise TurnedAway(answer)
+        self._history.refused(self.name, token, answer)
+        return TurnedAway(answer)
 
     async def settle(self) -> None:
         """Refresh once more in calm: the token that was answered last must be good."""

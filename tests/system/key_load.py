@@ -20,6 +20,9 @@ from tests.system.processes import PASSWORD
 _BODY = b"x" * 4096
 _PAUSE_S = 0.01  # leaves the services a share of the processors
 _RETRY_S = 0.05
+_RESTS_WITHIN_S = 30
+AUTH = "auth"
+LOGIN = f"{AUTH} POST /login, POST /logout"
 
 Call = Callable[[], Awaitable[None]]
 
@@ -52,14 +55,17 @@ def members_of(jwt: str, part: int) -> dict[str, object]:
 
 
 class Caller:
-    """One session, that calls one endpoint after the other."""
+    """One session, that calls one endpoint after the other; logging in and out, too, if it *hashes*."""
 
-    def __init__(self, auth: URL, resource: URL, tally: Tally) -> None:
-        self.rounds = 0
+    def __init__(self, auth: URL, resource: URL, tally: Tally, *, hashes: bool) -> None:
+        self.rounds, self._hashes = 0, hashes
+        self.may_go_on, self.pauses = asyncio.Event(), asyncio.Event()
+        self.may_go_on.set()
         self.source = TokenSource(auth, on_login_required=self._logged_out)
         self._auth, self._resource, self._tally = auth, resource, tally
         bearer = BearerAuth(self.source, origins=[auth, resource])
         self._http = aiohttp.ClientSession(middlewares=[bearer])
+        self._stranger = aiohttp.ClientSession()
         self._gateway = aiohttp.ClientSession(headers={"Authorization": f"Bearer {SECRET}"})
 
     @property
@@ -76,14 +82,26 @@ class Caller:
         calls: dict[str, Call] = {
             "GET /home": self._home,
             "POST /echo": self._echo,
-            "GET /sessions": self._sessions,
-            "POST /introspect": self._introspect,
+            "GET /health/ready": self._health_of(self._resource),
+            f"{AUTH} GET /sessions": self._sessions,
+            f"{AUTH} POST /introspect": self._introspect,
+            f"{AUTH} GET /.well-known/jwks.json": self._key_set,
+            f"{AUTH} GET /health/ready": self._health_of(self._auth),
         }
+        if self._hashes:
+            calls[LOGIN] = self._come_and_go
         while True:
             for name, call in calls.items():
-                await self._count(name, call, is_auth=name in {"GET /sessions", "POST /introspect"})
+                await self._count(name, call, is_auth=name.startswith(AUTH))
                 await asyncio.sleep(_PAUSE_S)
             self.rounds += 1
+            await self._pause()
+
+    async def _pause(self) -> None:
+        if not self.may_go_on.is_set():
+            self.pauses.set()
+            await self.may_go_on.wait()
+            self.pauses.clear()
 
     async def _count(self, name: str, call: Call, *, is_auth: bool) -> None:
         while True:
@@ -113,6 +131,25 @@ class Caller:
         async with self._http.get(self._auth / "sessions") as response:
             _require(response, await response.read())
 
+    async def _come_and_go(self) -> None:
+        credentials = {"username": "zs", "password": PASSWORD}
+        async with self._stranger.post(self._auth / "login", json=credentials) as response:
+            _require(response, await response.read())
+            token = (await response.json())["refresh_token"]
+        async with self._stranger.post(self._auth / "logout", json={"token": token}) as response:
+            _require(response, await response.read())
+
+    async def _key_set(self) -> None:
+        async with self._stranger.get(self._auth / ".well-known" / "jwks.json") as response:
+            _require(response, await response.read())
+
+    def _health_of(self, service: URL) -> Call:
+        async def ask() -> None:
+            async with self._stranger.get(service / "health" / "ready") as response:
+                _require(response, await response.read())
+
+        return ask
+
     async def _introspect(self) -> None:
         token = await self.source.token()
         async with self._gateway.post(self._auth / "introspect", json={"token": token}) as response:
@@ -127,6 +164,7 @@ class Caller:
         """Close what is open."""
         await self.source.aclose()
         await self._http.close()
+        await self._stranger.close()
         await self._gateway.close()
 
 
@@ -151,6 +189,19 @@ class Load:
         goals = [caller.rounds + 2 for caller in self.callers]  # the round under way began before
         await eventually(lambda: all(caller.rounds >= goal for caller, goal in zip(self.callers, goals, strict=True)))
 
+    @asynccontextmanager
+    async def at_rest(self) -> AsyncIterator[None]:
+        """Let callers finish their round and wait, until the end of the block."""
+        for caller in self.callers:
+            caller.may_go_on.clear()
+        try:
+            async with asyncio.timeout(_RESTS_WITHIN_S):
+                await asyncio.gather(*(caller.pauses.wait() for caller in self.callers))
+            yield
+        finally:
+            for caller in self.callers:
+                caller.may_go_on.set()
+
     async def signed_by(self, kid: str) -> None:
         """Return once every caller has used a token of that key on every endpoint."""
         await eventually(lambda: all(caller.kid == kid for caller in self.callers))
@@ -161,7 +212,8 @@ class Load:
 async def load(auth: URL, resource: URL, number: int) -> AsyncIterator[Load]:
     """Keep *number* callers at work until the end of the block."""
     tally = Tally()
-    callers = [Caller(auth, resource, tally) for _ in range(number)]
+    # One of them is enough to log in again and again: a password costs more than all the other calls.
+    callers = [Caller(auth, resource, tally, hashes=not index) for index in range(number)]
     tasks: list[asyncio.Task[None]] = []
     try:
         for caller in callers:

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -10,6 +11,7 @@ from typing import Self
 
 _CHUNK = 64 * 1024
 _OK = b"HTTP/1.1 200"
+_LENGTH = re.compile(rb"^content-length: *(\d+)", re.IGNORECASE | re.MULTILINE)
 
 
 class Fate(StrEnum):
@@ -54,6 +56,7 @@ class Proxy:
         self._weights: Mapping[Fate, float] = {Fate.PASS: 1.0}
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
+        self._failures: list[BaseException] = []
         self._is_cut = False
 
     async def __aenter__(self) -> Self:
@@ -65,6 +68,8 @@ class Proxy:
         assert self._server is not None
         self._server.close()
         await self._end_connections()
+        if self._failures:
+            raise self._failures[0]  # what was to be told was not: whoever counts on it counts wrong
 
     @property
     def url(self) -> str:
@@ -96,7 +101,12 @@ class Proxy:
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(self._serve(reader, writer))
         self._connections.add(task)
-        task.add_done_callback(self._connections.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._connections.discard(task)
+        if not task.cancelled() and (failure := task.exception()) is not None:
+            self._failures.append(failure)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         ports = self._targets()
@@ -168,22 +178,41 @@ class _Connection:
 
     async def _answers(self) -> None:
         while chunk := await self._back_reader.read(_CHUNK):
-            request, self._request = self._request, None
             if self._fate in {Fate.CUT_AFTER, Fate.CUT_WITHIN}:
-                self._proxy.dropped(request or b"", chunk)
-                if self._fate is Fate.CUT_WITHIN:
-                    self._front.write(chunk[: len(chunk) // 2])
-                    await self._front.drain()
+                await self._withhold(chunk)
                 return
+            self._request = None
             self._front.write(chunk)
             await self._front.drain()
 
+    async def _withhold(self, answer: bytes) -> None:
+        while not _is_whole(answer):
+            chunk = await self._back_reader.read(_CHUNK)
+            if not chunk:
+                return  # it died in the middle of its answer: nobody knows
+            answer += chunk
+        request, self._request = self._request or b"", None
+        self._proxy.dropped(request, answer)
+        if self._fate is Fate.CUT_WITHIN:
+            self._front.write(answer[: len(answer) // 2])
+            await self._front.drain()
+
+
+def _is_whole(answer: bytes) -> bool:
+    """Whether head and body of an HTTP answer are there; the services give the length of each."""
+    head, end, body = answer.partition(b"\r\n\r\n")
+    length = _LENGTH.search(head)
+    return bool(end) and len(body) >= (int(length[1]) if length else 0)
+
 
 async def _first_of(*directions: Awaitable[None]) -> None:
+    """Return when one has ended, well or by a broken connection; the others are cancelled."""
     tasks = [asyncio.ensure_future(direction) for direction in directions]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for result in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError | OSError):
+                raise result

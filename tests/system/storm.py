@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from itertools import count
@@ -24,6 +24,9 @@ WEIGHTS = {Fate.PASS: 0.77, Fate.CUT_BEFORE: 0.05, Fate.CUT_AFTER: 0.08, Fate.CU
 _FORGETFUL = 0.03
 _HURRY = 0.3
 _CONNECTIONS = 32
+_PATIENCE_S = 180  # a deadline for a very busy machine
+_LOGGED = ("retried", "raced", "caught_up", "abandoned")
+_KNOWN = {200, 400, 503}
 _BOTH = 0.4  # of the kills of the database
 
 
@@ -33,7 +36,8 @@ class Plan:
 
     ``token_sources`` says how many of the sessions real clients hold; ``strikes`` how many kills there are at least;
     ``pause_s`` is the longest pause of a client between two refreshes; ``calm_s`` that between two kills;
-    ``loses_writes`` says that the database may forget the newest of what it committed.
+    ``loses_writes`` says that the database may forget the newest of what it committed; ``least`` holds what must have
+    been counted before the storm may end, however slow the machine.
     """
 
     seed: int
@@ -44,6 +48,7 @@ class Plan:
     pause_s: float = 2.0
     calm_s: float = 1.2
     loses_writes: bool = False
+    least: Mapping[str, int] = field(default_factory=dict)
 
 
 class Client(Protocol):
@@ -67,6 +72,11 @@ class Report:
     counts: Counter[str] = field(default_factory=Counter)
     violations: list[str] = field(default_factory=list)
 
+    @property
+    def too_few(self) -> list[str]:
+        """Of what there was less than planned: such a run means nothing."""
+        return [name for name, least in self.plan.least.items() if self.counts[name] < least]
+
     def __str__(self) -> str:
         """Return it for a failed assertion: with the seed, the run can be repeated."""
         return "\n".join([f"{self.plan}", f"{dict(self.counts)}", *self.violations])
@@ -77,22 +87,28 @@ Disaster = Callable[[Deployment, Plan, random.Random, Counter[str]], Awaitable[N
 
 
 async def strikes(deployment: Deployment, plan: Plan, rng: random.Random, counts: Counter[str]) -> None:
-    """Kill something and start it again, until the time is over; on a slow machine, at least so often."""
-    deadline = time.monotonic() + plan.seconds
+    """Kill something and start it again, until the time is over; on a slow machine, until it was a storm."""
+    began = time.monotonic()
     for number in count():
-        if time.monotonic() >= deadline and number >= plan.strikes:
+        lasted_s = time.monotonic() - began
+        is_over = lasted_s >= plan.seconds and number >= plan.strikes and _was_a_storm(deployment, plan, counts)
+        if is_over or lasted_s >= plan.seconds + _PATIENCE_S:
             break
         await asyncio.sleep(rng.uniform(0.2, plan.calm_s))
         await _strike(deployment, number, rng, counts)
 
 
+def _was_a_storm(deployment: Deployment, plan: Plan, counts: Counter[str]) -> bool:
+    logged = Counter({kind: deployment.count(f"rotation.{kind}") for kind in _LOGGED})
+    return all((counts + logged)[name] >= least for name, least in plan.least.items())
+
+
 async def weather(deployment: Deployment, plan: Plan, disaster: Disaster = strikes) -> Report:
     """Run a storm over a fresh deployment and judge what the clients saw."""
     rng = random.Random(plan.seed)
-    history, report = History(), Report(plan)
+    history, report, statuses = History(), Report(plan), Counter[int]()
     async with AsyncExitStack() as stack:
-        connector = aiohttp.TCPConnector(limit=_CONNECTIONS)
-        http = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
+        http = await stack.enter_async_context(_counting(statuses))
         proxy = Proxy(deployment.ports, random.Random(rng.random()), history.dropped)
         await stack.enter_async_context(proxy)
         clients: list[Client] = [
@@ -113,10 +129,26 @@ async def weather(deployment: Deployment, plan: Plan, disaster: Disaster = strik
         await _each(_replay(client, proxy.url, http, history) for client in clients if not client.turned_away)
         report.counts = history.counts + Counter({str(fate): count for fate, count in proxy.fates.items()})
     report.counts["lost sessions"] = sum(client.turned_away for client in clients)
-    for kind in ("retried", "raced", "caught_up", "abandoned"):
+    for kind in _LOGGED:
         report.counts[kind] = deployment.count(f"rotation.{kind}")
-    report.violations += violations(history.events, history.first)
+    report.violations += violations(history.events, history.first) + _strange_answers(statuses)
     return report
+
+
+def _counting(statuses: Counter[int]) -> aiohttp.ClientSession:
+    """Return a session that counts the status of each answer, of those too that a client takes for none."""
+
+    async def count_it(_session: object, _context: object, heard: aiohttp.TraceRequestEndParams) -> None:
+        statuses[heard.response.status] += 1
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_end.append(count_it)
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=_CONNECTIONS), trace_configs=[trace])
+
+
+def _strange_answers(statuses: Counter[int]) -> list[str]:
+    """Nothing but a good answer, a refusal, or 503 is a part of the contract."""
+    return [f"{number} answers of status {status}" for status, number in statuses.items() if status not in _KNOWN]
 
 
 async def _refreshing(clients: list[Client], pause_s: float, rng: random.Random, disaster: Awaitable[None]) -> None:

@@ -109,6 +109,29 @@ async def test_a_read_only_postgresql(tmp_path: Path, postgresql: Postgres) -> N
     assert 200 == answer.status
 
 
+_FULL = """
+CREATE FUNCTION is_full() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION 'could not extend file "base/1/2": No space left on device' USING ERRCODE = 'disk_full'; END $$
+"""
+
+
+async def test_a_full_disk_under_postgresql(tmp_path: Path, postgresql: Postgres) -> None:
+    """While PostgreSQL has no room for a row (53100), refresh is 503 and rotates nothing; then the token is good."""
+    async with one_session(tmp_path, postgresql) as session:
+        postgresql.query(_FULL)
+        postgresql.query("CREATE TRIGGER is_full BEFORE UPDATE ON sessions FOR EACH ROW EXECUTE FUNCTION is_full()")
+        refused = [await session.refresh() for _ in range(3)]
+        readiness = await session.health("ready")
+        generation = postgresql.query(_GENERATION)
+        postgresql.query("DROP TRIGGER is_full ON sessions")
+        answer = await session.refresh()
+
+    assert [UNAVAILABLE] * 3 == refused
+    assert 200 == readiness  # others can still be told who they are
+    assert ["0"] == generation
+    assert 200 == answer.status
+
+
 async def test_a_postgresql_table_that_another_process_has_locked(tmp_path: Path, postgresql: Postgres) -> None:
     """A refresh that the database does not get to is 503 after some seconds, and does not happen later on."""
     async with one_session(tmp_path, postgresql) as session:

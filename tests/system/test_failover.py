@@ -1,6 +1,5 @@
 """PostgreSQL fails over to a standby while clients refresh."""
 
-import asyncio
 import os
 import random
 from collections import Counter
@@ -9,24 +8,34 @@ from pathlib import Path
 import aiohttp
 
 from tests.system.deployment import Deployment, deployed
+from tests.system.eventually import eventually
 from tests.system.honest import UNAVAILABLE, Answer, present
 from tests.system.replication import Replicated, replicated
 from tests.system.storm import Plan, weather
 
 _SEED = int(os.environ.get("CHAOS_SEED", "1"))
-_MISSED_S = 1.0
+_MISSED, _CAUGHT_UP = 150, 20  # rotations
+_PATIENCE_S = 120  # a deadline for a very busy machine
 
 
-async def _fails_over(deployment: Deployment, plan: Plan, rng: random.Random, counts: Counter[str]) -> None:
+async def _fails_over(deployment: Deployment, plan: Plan, _rng: random.Random, counts: Counter[str]) -> None:
     """Lose the primary in the middle of it all."""
     assert isinstance(deployment.database, Replicated)
-    await asyncio.sleep(plan.seconds / 2 + rng.random())
+    await _more(counts, "rotations", plan.sessions)
     if plan.loses_writes:
         await deployment.database.link.cut()
-        await asyncio.sleep(_MISSED_S)
+        await _more(counts, "rotations", _MISSED)
     counts["kills of the database"] += 1
     await deployment.database.fail_over()
-    await asyncio.sleep(plan.seconds / 2)
+    await _more(counts, "rotations", plan.sessions)
+    if plan.loses_writes:
+        await eventually(lambda: deployment.count("rotation.caught_up") >= _CAUGHT_UP, _PATIENCE_S)
+
+
+async def _more(counts: Counter[str], name: str, number: int) -> None:
+    """Return once so many more were counted."""
+    goal = counts[name] + number
+    await eventually(lambda: counts[name] >= goal, _PATIENCE_S)
 
 
 async def _metric(http: aiohttp.ClientSession, deployment: Deployment, line: str) -> float:
@@ -41,18 +50,17 @@ async def _metric(http: aiohttp.ClientSession, deployment: Deployment, line: str
 
 async def test_a_synchronous_standby_takes_over_without_loss(tmp_path: Path) -> None:
     """Each answered rotation is on the standby: promoted, it goes on where the killed primary stopped."""
-    plan = Plan(_SEED, seconds=4)
+    plan = Plan(_SEED, seconds=0)
     async with replicated(synchronous=True) as database, deployed(tmp_path, database, 2) as deployment:
         report = await weather(deployment, plan, _fails_over)
 
     assert [] == report.violations, str(report)
-    assert report.counts["rotations"] > 2 * plan.sessions, str(report)
     assert report.counts["kills of the database"] == 1
 
 
 async def test_an_asynchronous_standby_takes_over_and_catches_up(tmp_path: Path) -> None:
     """The standby missed the newest rotations: their clients stay in, and spent tokens still end their session."""
-    plan = Plan(_SEED, seconds=4, loses_writes=True)
+    plan = Plan(_SEED, seconds=0, loses_writes=True)
     async with (
         replicated(synchronous=False) as database,
         deployed(tmp_path, database, 2) as deployment,
@@ -62,7 +70,6 @@ async def test_an_asynchronous_standby_takes_over_and_catches_up(tmp_path: Path)
         counted = await _metric(http, deployment, 'auth_rotations_total{distance="behind",outcome="caught_up"}')
 
     assert [] == report.violations, str(report)
-    assert report.counts["caught_up"] >= 20, str(report)
     assert report.counts["caught_up"] == counted
 
 

@@ -14,13 +14,14 @@ import pytest
 from yarl import URL
 
 from tests.postgresql import children
-from tests.system.deployment import Deployment, Sqlite, deployed
+from tests.system.deployment import Deployment, Sqlite, deployed, postgres
 from tests.system.eventually import eventually
 from tests.system.honest import Answer, present
 from tests.system.storm import Plan, weather
 
 _SEED = int(os.environ.get("CHAOS_SEED", "1"))
 _WORKERS = 3
+_MOMENT_S = 0.2  # so that a kill may come at any point of a rotation
 
 
 def _all_work(master: int, without: int | None = None) -> bool:
@@ -57,6 +58,37 @@ async def test_a_worker_that_dies_is_replaced_and_nobody_is_lost(tmp_path: Path)
     assert [] == report.violations, str(report)
     assert 5 == report.counts["kills of workers"]
     assert report.counts["rotations"] > 120, str(report)
+
+
+async def test_workers_of_two_replicas_die_and_nobody_is_lost_on_postgresql(tmp_path: Path) -> None:
+    """Two replicas of two workers each on PostgreSQL: killed at either, workers come back, and each rotation lasts."""
+    plan = Plan(_SEED, seconds=0, strikes=6, sessions=60, token_sources=4)
+    with postgres() as database:
+        async with deployed(tmp_path, database, 2, AUTH_WORKERS="2") as deployment:
+            await eventually(lambda: all(len(children(each.pid)) == 2 for each in deployment.processes))
+            report = await weather(deployment, plan, _workers_of_all_die)
+
+    assert [] == report.violations, str(report)
+    assert 6 == report.counts["kills of workers"]
+    assert report.counts["rotations"] > 120, str(report)
+
+
+async def _workers_of_all_die(deployment: Deployment, plan: Plan, rng: random.Random, counts: Counter[str]) -> None:
+    """SIGKILL a worker of one replica after the other, and no sooner the next than clients have gone on."""
+    for number in range(plan.strikes):
+        process = deployment.processes[number % len(deployment.processes)]
+        goal = counts["rotations"] + plan.sessions // 2
+        await eventually(lambda goal=goal: counts["rotations"] >= goal)
+        await asyncio.sleep(rng.uniform(0, _MOMENT_S))
+        victim = rng.choice(children(process.pid))
+        os.kill(victim, signal.SIGKILL)
+        counts["kills of workers"] += 1
+        await eventually(lambda pid=process.pid, victim=victim: _is_replaced(pid, victim))
+
+
+def _is_replaced(master: int, victim: int) -> bool:
+    workers = children(master)
+    return len(workers) == 2 and victim not in workers
 
 
 @pytest.mark.parametrize("key", [None, "the-key"], ids=["keyless", "with a key"])

@@ -1,10 +1,16 @@
 """``POST /refresh``: what is asked and answered."""
 
 import asyncio
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 
 import pytest
+from sqlalchemy import Connection, Engine, event
 
 from tests.auth_service.running import Auth, reason_of
+from tests.system.eventually import eventually
 
 
 async def test_a_refresh_answers_a_new_pair(auth: Auth) -> None:
@@ -147,18 +153,71 @@ async def test_a_database_that_does_not_answer_rotates_nothing(auth: Auth) -> No
     assert 200 == (await auth.refresh(token))[0]
 
 
+async def test_a_sqlite_that_becomes_read_only_rotates_nothing(auth: Auth) -> None:
+    """While SQLite takes no more writes: 503 unavailable, whoever asks; later the same token is good."""
+    token = (await auth.log_in())["refresh_token"]
+    with _write_protection() as protect:
+        protect("ON")
+        refused = [reason_of(await auth.refresh(token, "key-1")) for _ in range(3)]
+        before = auth.sql("SELECT generation, revoked_at FROM sessions")
+        protect("OFF")
+        answer = await auth.refresh(token, "key-1")
+
+    assert [(503, "unavailable", None)] * 3 == refused
+    assert [(0, None)] == before
+    assert 200 == answer[0]
+    assert [(1, None)] == auth.sql("SELECT generation, revoked_at FROM sessions")
+
+
+@contextmanager
+def _write_protection() -> Iterator[Callable[[str], None]]:
+    """Yield what lets every later transaction find SQLite read-only (``ON``), or not (``OFF``)."""
+    state = "OFF"
+
+    def set_state(new: str) -> None:
+        nonlocal state
+        state = new
+
+    def begin(connection: Connection) -> None:
+        connection.connection.driver_connection.execute(f"PRAGMA query_only = {state}")
+
+    event.listen(Engine, "begin", begin)
+    try:
+        yield set_state
+    finally:
+        event.remove(Engine, "begin", begin)
+
+
 async def test_a_client_that_hangs_up_does_not_cut_a_rotation_in_half(auth: Auth) -> None:
     """A rotation that has begun is committed though its client went away, and its retry gets the successor."""
     token = (await auth.log_in())["refresh_token"]
-    _, writer = await asyncio.open_connection(auth.client.host, auth.client.port)
-    body = b'{"refresh_token": "%s"}' % token.encode()
-    head = b"POST /refresh HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nIdempotency-Key: key-1\r\n"
-    writer.write(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
-    await writer.drain()
-    writer.close()
-    await writer.wait_closed()
-
+    with closing(sqlite3.connect(auth.database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        writer = await _begin_refresh(auth, token, "key-1")
+        await _has_read_what_came_before(auth)
+        writer.transport.abort()
+        other.execute("ROLLBACK")
+    await eventually(lambda: auth.sql("SELECT generation FROM sessions") != [(0,)])
+    before = auth.sql("SELECT generation, revoked_at FROM sessions")
     successor = await auth.rotate(token, "key-1")
+    metrics = await (await auth.client.get("/metrics")).text()
 
-    assert [(1, None)] == auth.sql("SELECT generation, revoked_at FROM sessions")
+    assert [(1, None)] == before == auth.sql("SELECT generation, revoked_at FROM sessions")
+    assert 'auth_rotations_total{distance="1",outcome="retried"} 1.0' in metrics.splitlines()
     assert 200 == (await auth.refresh(successor))[0]
+
+
+async def _begin_refresh(auth: Auth, token: str, key: str) -> asyncio.StreamWriter:
+    """Send a refresh, and do not wait for the answer."""
+    _, writer = await asyncio.open_connection(auth.client.host, auth.client.port)
+    body = json.dumps({"refresh_token": token}).encode()
+    head = f"POST /refresh HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nIdempotency-Key: {key}\r\n"
+    writer.write(head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+    await writer.drain()
+    return writer
+
+
+async def _has_read_what_came_before(auth: Auth) -> None:
+    """Return when the service has taken up the requests that were sent before: it takes them in order."""
+    for _ in range(2):
+        assert 200 == (await auth.client.get("/health/live")).status
