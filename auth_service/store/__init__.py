@@ -1,6 +1,7 @@
 """What the use cases need of a database, as contracts that hold under concurrency.
 
-Times are milliseconds since the epoch. Every method raises ``Unavailable`` when the database cannot answer.
+Times are milliseconds since the epoch. Every method raises ``Unavailable`` when the database cannot answer within
+``TRANSACTION_S``.
 """
 
 from collections.abc import Sequence
@@ -8,6 +9,9 @@ from typing import Protocol
 
 from auth_service.models import Credentials, Presented, Revocation, RevocationReason, Session, User
 from auth_service.rotation import Outcome, Policy
+
+TRANSACTION_S = 10
+"""The most time that a transaction may take, counted from the call: all waiting for others' transactions is in it."""
 
 
 class UserStore(Protocol):

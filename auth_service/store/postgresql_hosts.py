@@ -1,0 +1,83 @@
+"""Which server to connect to, where a URL names several.
+
+asyncpg's time limit covers all of them together: a first one that takes connections and stays silent would keep the
+others from ever being tried.
+"""
+
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+CONNECT_TIMEOUT_S = 5
+"""For the only host."""
+HOST_TIMEOUT_S = 2
+"""For each of several."""
+
+
+class Connect:
+    """Opens a connection. asyncpg reads the URLs: SQLAlchemy knows neither several hosts nor target_session_attrs."""
+
+    def __init__(self, dsn: str) -> None:
+        """Connect to what *dsn* names, as libpq writes it.
+
+        Raises:
+            ValueError: it is no URL.
+        """
+        self._dsns = each_host(dsn)
+        self._timeout_s = CONNECT_TIMEOUT_S if len(self._dsns) == 1 else HOST_TIMEOUT_S
+        self._good = self._dsns[0]
+
+    async def __call__(self) -> Any:
+        """Return an asyncpg connection to the first host that suits, beginning with the last that did.
+
+        Raises:
+            OSError: none does; the reason of the one that was tried last, or ``TimeoutError``.
+        """
+        for dsn in self._order()[:-1]:
+            try:
+                return await self._connect(dsn)
+            except OSError:
+                continue
+        return await self._connect(self._order()[-1])
+
+    def forget(self) -> None:
+        """Begin with the first host of the URL again: the last good one takes no writes any more."""
+        self._good = self._dsns[0]
+
+    def _order(self) -> list[str]:
+        return [self._good, *(dsn for dsn in self._dsns if dsn != self._good)]
+
+    async def _connect(self, dsn: str) -> Any:
+        import asyncpg
+
+        try:
+            connection = await asyncpg.connect(dsn, timeout=self._timeout_s)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as exc:
+            # Its text may quote the address with the password; the kind says what an operator needs.
+            raise ConnectionError(type(exc).__name__) from None
+        self._good = dsn
+        return connection
+
+
+def each_host(dsn: str) -> list[str]:
+    """Return one URL for each host that *dsn* names; *dsn* alone, where only asyncpg can tell.
+
+    Raises:
+        ValueError: it is no URL.
+
+    Source: libpq's connection URIs, https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING
+    """
+    url = urlsplit(dsn)
+    query = dict(parse_qsl(url.query))
+    if query.get("target_session_attrs") == "prefer-standby":
+        return [dsn]  # whether a primary will do depends on the other hosts
+    credentials, at, hosts = url.netloc.rpartition("@")
+    if hosts:
+        return [url._replace(netloc=f"{credentials}{at}{host}").geturl() for host in hosts.split(",")]
+    if "," not in query.get("host", ""):
+        return [dsn]
+    named = query["host"].split(",")
+    ports = query.get("port", "").split(",")
+    if len(ports) == 1:
+        ports *= len(named)
+    each = [query | {"host": host} | ({"port": port} if port else {}) for host, port in zip(named, ports, strict=True)]
+    return [f"{dsn.partition('?')[0]}?{urlencode(one)}" for one in each]

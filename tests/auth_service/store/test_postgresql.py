@@ -1,0 +1,176 @@
+"""PostgreSQL that is away, silent, demoted, or elsewhere."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+import pytest
+from sqlalchemy import Connection
+
+from auth_service.errors import StartupError, Unavailable
+from auth_service.store.database import Database
+from auth_service.store.postgresql_hosts import each_host
+from auth_service.store.sql import open_database
+from tests.postgresql import Cluster
+
+_WITHIN_S = 20
+STANDBY = "postgresql://a,b/db?target_session_attrs=prefer-standby"
+
+
+class Relay:
+    """A host that passes everything on to a server, until it falls silent: it takes connections, and says nothing."""
+
+    def __init__(self, to: int) -> None:
+        self._to, self._speaks = to, asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.accepted = 0
+
+    async def start(self) -> "Relay":
+        self._speaks.set()
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    def silence(self) -> None:
+        self._speaks.clear()
+
+    async def close(self) -> None:
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.accepted += 1
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        with suppress(asyncio.CancelledError, ConnectionError):
+            onward, server = await asyncio.open_connection("127.0.0.1", self._to)
+            try:
+                async with asyncio.TaskGroup() as both:
+                    both.create_task(self._pass(reader, server))
+                    both.create_task(self._pass(onward, writer))
+            finally:
+                server.close()
+                writer.close()
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65_536):
+            await self._speaks.wait()
+            writer.write(data)
+        writer.close()
+
+
+@pytest.fixture
+async def relay(postgresql: Cluster) -> AsyncIterator[Relay]:
+    """A host in front of the server."""
+    relay = await Relay(postgresql.port).start()
+    yield relay
+    await relay.close()
+
+
+@pytest.fixture
+async def database(postgresql: Cluster, relay: Relay) -> AsyncIterator[Database]:
+    """A database with two hosts: the relay, then the server itself."""
+    hosts = f"127.0.0.1:{relay.port},127.0.0.1:{postgresql.port}"
+    database = open_database(f"postgresql://postgres@{hosts}/postgres?target_session_attrs=read-write")
+    yield database
+    await database.close()
+
+
+def one(connection: Connection) -> int:
+    """Ask for nothing in particular."""
+    return int(connection.exec_driver_sql("SELECT 1").scalar_one())
+
+
+async def test_a_first_host_that_is_silent_is_passed_over(database: Database, relay: Relay) -> None:
+    """A host that takes connections and never answers keeps nobody from the next one, which is then asked first."""
+    relay.silence()
+    async with asyncio.timeout(_WITHIN_S):
+        first = await database.write(one)
+        others = await asyncio.gather(*(database.write(one) for _ in range(3)))
+
+    assert [1, 1, 1, 1] == [first, *others]
+    assert 1 == relay.accepted
+
+
+async def test_a_server_that_falls_silent_costs_one_transaction(
+    database: Database, relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The transaction that finds it out is unavailable; the pool's other connections to it are not tried in turn."""
+    await asyncio.gather(*(database.write(one) for _ in range(5)))
+    monkeypatch.setattr("auth_service.store.postgresql.TRANSACTION_S", 3)
+    relay.silence()
+    async with asyncio.timeout(_WITHIN_S):
+        with pytest.raises(Unavailable):
+            await database.write(one)
+
+        assert 1 == await database.write(one)
+
+
+async def test_a_transaction_is_bounded_as_a_whole(
+    postgresql: Cluster, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Statements that are fast enough one by one are too slow together; nothing of them has happened."""
+    postgresql.execute("DROP TABLE IF EXISTS slow", "CREATE TABLE slow (id int)")
+    await database.write(one)
+    monkeypatch.setattr("auth_service.store.postgresql.TRANSACTION_S", 1)
+
+    def work(connection: Connection) -> None:
+        for _ in range(20):
+            connection.exec_driver_sql("INSERT INTO slow VALUES (1)")
+            connection.exec_driver_sql("SELECT pg_sleep(0.2)")
+
+    with pytest.raises(Unavailable):
+        await database.write(work)
+    assert "0" == postgresql.execute("SELECT count(*) FROM slow")
+
+
+async def test_no_host_is_unavailable(relay: Relay) -> None:
+    """Where every host is silent or gone, that is said once each of them was tried."""
+    relay.silence()
+    database = open_database(f"postgresql://postgres@127.0.0.1:{relay.port},127.0.0.1:1/postgres")
+    try:
+        async with asyncio.timeout(_WITHIN_S):
+            with pytest.raises(Unavailable):
+                await database.read(one)
+    finally:
+        await database.close()
+
+
+async def test_a_cluster_without_a_primary_is_unavailable(postgresql: Cluster) -> None:
+    """Where no host is what target_session_attrs asks for, the database is unavailable."""
+    database = open_database(f"{postgresql.url()}?target_session_attrs=standby")
+    try:
+        with pytest.raises(Unavailable, match="TargetServerAttributeNotMatched"):
+            await database.read(one)
+    finally:
+        await database.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "each"),
+    [
+        ("postgresql://h/db", ["postgresql://h/db"]),
+        (
+            "postgresql://u:p,w@a:1,[::1]:2,c/db?x=y",
+            [f"postgresql://u:p,w@{h}/db?x=y" for h in ("a:1", "[::1]:2", "c")],
+        ),
+        ("postgresql:///db?host=a,b&port=1,2", ["postgresql:///db?host=a&port=1", "postgresql:///db?host=b&port=2"]),
+        ("postgresql:///db?host=a,b&port=1", ["postgresql:///db?host=a&port=1", "postgresql:///db?host=b&port=1"]),
+        ("postgresql:///db?host=a,b", ["postgresql:///db?host=a", "postgresql:///db?host=b"]),
+        ("postgresql:///db?service=x", ["postgresql:///db?service=x"]),
+        (STANDBY, [STANDBY]),
+    ],
+)
+def test_hosts_of_a_url_are_told_apart(url: str, each: list[str]) -> None:
+    """Each host has a URL of its own, wherever the URL names it, with its port and all else."""
+    assert each == each_host(url)
+
+
+@pytest.mark.parametrize("url", ["postgresql://u:hunter2@[h/db", "postgresql://u:hunter2@/db?host=a,b&port=1,2,3"])
+def test_a_url_that_cannot_be_read_is_named(url: str) -> None:
+    """One line that names the setting, without the URL."""
+    with pytest.raises(StartupError, match=r"^AUTH_DATABASE_URL: not a database URL$"):
+        open_database(url)
