@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from auth_service.errors import InvalidRequest
 from auth_service.models import Revocation
 from auth_service.sessions import Clock
-from auth_service.store import SessionStore
+from auth_service.store import COMMIT_S, TRANSACTION_S, SessionStore
 
-# Longer than any transaction may take (the engines' command timeout) and than clocks may differ.
-_OVERLAP_MS = 15_000
+# A revocation is as old as the call that made it, and can be read when it is committed: that much later at most. A call
+# that would take longer is refused, and has revoked nothing.
+_OVERLAP_MS = (TRANSACTION_S + COMMIT_S) * 1000
 _LOOK_INTERVAL_S = 0.2
 _CURSOR = re.compile(r"(\d{1,15})\.([0-9a-f]{16})", re.ASCII)
 

@@ -11,7 +11,13 @@ from auth_service.models import Credentials, Presented, Revocation, RevocationRe
 from auth_service.rotation import Outcome, Policy
 
 TRANSACTION_S = 10
-"""The most time that a transaction may take, counted from the call: all waiting for others' transactions is in it."""
+"""The most time from the call of a method until its last transaction has everything that it waits for.
+
+A transaction that would come later does nothing. The feed of revocations stands on it: a revocation is as old as its
+call, and is looked for no longer than this and ``COMMIT_S`` afterwards.
+"""
+COMMIT_S = 5
+"""More than it then takes to commit; replicas' clocks may differ by what is left."""
 
 
 class UserStore(Protocol):

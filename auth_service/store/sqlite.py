@@ -11,12 +11,14 @@ import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import monotonic
 from typing import Any, TypeVar, cast
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.pool import SingletonThreadPool
 
 from auth_service.errors import StartupError
+from auth_service.store import TRANSACTION_S
 from auth_service.store.database import unavailable_on_failure
 
 T = TypeVar("T")
@@ -81,8 +83,12 @@ class _Threads:
         self._pool = ThreadPoolExecutor(count, thread_name_prefix=begin.lower())
 
     async def run(self, work: Callable[[Connection], T]) -> T:
+        submitted_s = monotonic()
+
         def transaction() -> T:
+            _require_time(submitted_s)  # it may have stood in the queue
             with self._engine.begin() as connection:
+                _require_time(submitted_s)  # it may have waited for another process
                 return work(connection)
 
         with unavailable_on_failure():
@@ -91,6 +97,16 @@ class _Threads:
     async def close(self) -> None:
         await asyncio.to_thread(self._pool.shutdown)
         self._engine.dispose()
+
+
+def _require_time(submitted_s: float) -> None:
+    """Keep a transaction that comes too late from doing anything: what it says of the time is not true any more.
+
+    Raises:
+        TimeoutError: it was submitted more than ``TRANSACTION_S`` ago, on the clock of ``monotonic``.
+    """
+    if monotonic() - submitted_s > TRANSACTION_S:
+        raise TimeoutError(f"the database was busy for {TRANSACTION_S} s")
 
 
 def _engine(path: Path, begin: str) -> Engine:

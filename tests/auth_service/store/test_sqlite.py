@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Connection
 
 from auth_service.errors import StartupError, Unavailable
-from auth_service.models import Presented, Session, User, new_session_id
+from auth_service.models import Presented, RevocationReason, Session, User, new_session_id
 from auth_service.rotation import Policy
 from auth_service.store import Store
 from auth_service.store.rotations import build_statements, rotate
@@ -114,6 +114,72 @@ async def test_another_process_that_writes_is_waited_for(store: Store, tmp_path:
         other.execute("COMMIT")
 
     assert await adding
+
+
+class Clock:
+    """Seconds, as ``time.monotonic`` counts them; moves when told to."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def seconds(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock of SQLite's transactions."""
+    clock = Clock()
+    monkeypatch.setattr("auth_service.store.sqlite.monotonic", clock)
+    return clock
+
+
+def run_too_late(_connection: Connection) -> None:
+    """Fail: this transaction must not run."""
+    raise AssertionError
+
+
+async def test_a_transaction_that_stood_too_long_in_the_queue_does_not_begin(url: str, seconds: Clock) -> None:
+    """Ten seconds after it was submitted, a write that waits behind another is unavailable, and leaves the file alone.
+
+    The feed of revocations looks back only so far: one that came later would be answered, and never heard of.
+    """
+    database, begun, may_go_on = open_database(url), threading.Event(), threading.Event()
+
+    def work(_connection: Connection) -> bool:
+        begun.set()
+        return may_go_on.wait(10)
+
+    busy = asyncio.create_task(database.write(work))
+    await asyncio.to_thread(begun.wait, 10)
+    late = asyncio.create_task(database.write(run_too_late))
+    await asyncio.sleep(0)
+    seconds.now = 10.1
+    may_go_on.set()
+
+    with pytest.raises(Unavailable):
+        await late
+    assert await busy
+    await database.close()
+
+
+@pytest.mark.parametrize(("waited", "answered"), [(10.0, True), (10.1, False)])
+async def test_a_transaction_that_waited_too_long_for_another_process_is_rolled_back(
+    store: Store, url: str, session: Session, seconds: Clock, waited: float, answered: bool
+) -> None:
+    """A revocation that got its turn more than ten seconds after it was submitted has not happened."""
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        revoking = asyncio.create_task(store.revoke(session.id, RevocationReason.LOGOUT, now=START_MS))
+        await store.list_users()  # it has begun: threads take turns
+        seconds.now = waited
+        other.execute("COMMIT")
+    outcome = (await asyncio.gather(revoking, return_exceptions=True))[0]
+    found = await store.find_session(session.id)
+
+    assert found is not None
+    assert (answered, answered) == (outcome is True, found.revoked_at is not None)
+    assert answered or isinstance(outcome, Unavailable)
 
 
 async def test_a_failed_transaction_is_rolled_back(url: str, store: Store) -> None:
