@@ -1,4 +1,4 @@
-"""Run the service: one process, or several on one address.
+"""Run the service in this process, and what several processes need as well (see ``workers``).
 
 The socket is bound first, so that a port in use is one clear line. SIGTERM ends in order: stop accepting, finish what
 is in flight, commit, exit 0.
@@ -11,14 +11,11 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import Callable
-from typing import Any
 
 from aiohttp import web
 
 from auth_service.errors import StartupError
 from auth_service.settings import Settings
-from auth_service.shared_metrics import forget_gauges
 from auth_service.telemetry import is_wanted
 from auth_service.web.protocol import JsonRunner
 
@@ -132,38 +129,3 @@ async def serve(app: web.Application, settings: Settings, listener: socket.socke
         await stopped.wait()
     finally:
         await runner.cleanup()
-
-
-def serve_with_workers(make_app: Callable[[], web.Application], settings: Settings, listener: socket.socket) -> None:
-    """Serve in ``settings.workers`` processes that share the socket, until SIGTERM; one that dies is replaced."""
-    from gunicorn.app.base import BaseApplication
-
-    async def runner() -> web.AppRunner:
-        made = make_runner(make_app(), settings)
-        spare_collector()
-        return made
-
-    options: dict[str, Any] = {
-        "bind": f"fd://{listener.detach()}",  # gunicorn makes a socket of its own of it
-        "workers": settings.workers,
-        "worker_class": "aiohttp.GunicornUVLoopWebWorker",
-        "graceful_timeout": settings.shutdown_s,
-        "timeout": 60,
-        "control_socket_disable": True,
-        "errorlog": "-",
-        "loglevel": "warning",
-        "certfile": settings.tls_cert and str(settings.tls_cert),
-        "keyfile": settings.tls_key and str(settings.tls_key),
-        "child_exit": lambda _arbiter, worker: forget_gauges(worker.pid),
-        "when_ready": lambda server: announce(server.LISTENERS[0], tls=settings.tls_cert is not None),
-    }
-
-    class Workers(BaseApplication):  # type: ignore[misc] # gunicorn has no types
-        def load_config(self) -> None:
-            for name, value in options.items():
-                self.cfg.set(name, value)
-
-        def load(self) -> Any:
-            return runner
-
-    Workers().run()

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from auth_service.app import create_app
 from auth_service.logs import configure_logs
-from auth_service.serving import allow_many_connections, bind, serve_with_workers
+from auth_service.serving import allow_many_connections, bind
 from auth_service.serving import serve as serve_here
 from auth_service.settings import Settings, load_settings
 from auth_service.shared_metrics import shared_directory
@@ -34,6 +34,8 @@ def serve() -> None:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(serve_here(app, settings, listener))
         return
+    from auth_service.workers import serve_with_workers
+
     # Problems of the database are named before any worker starts, and each worker finds the schema current.
     asyncio.run(_check_store(settings))
     with shared_directory():

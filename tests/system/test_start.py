@@ -56,6 +56,14 @@ async def test_a_file_that_is_no_database_is_named(deployment: Deployment, worke
     assert "the database does not answer" in await refusal(deployment, AUTH_WORKERS=workers)
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_certificate_that_cannot_be_used_is_named(deployment: Deployment, workers: int) -> None:
+    """The line names both settings, before anything listens, whatever the number of workers."""
+    files = dict.fromkeys(("AUTH_TLS_CERT", "AUTH_TLS_KEY"), deployment.folder / "keys" / "access.jwks.json")
+
+    assert "AUTH_TLS_CERT, AUTH_TLS_KEY: " in await refusal(deployment, AUTH_WORKERS=workers, **files)
+
+
 async def test_every_bad_setting_is_named_at_once(deployment: Deployment) -> None:
     """One line for each."""
     status, _, err = await run(

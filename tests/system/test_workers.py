@@ -1,6 +1,7 @@
 """Several processes on one address, and how the service ends."""
 
 import asyncio
+import json
 import os
 import random
 import signal
@@ -110,6 +111,21 @@ async def test_one_token_presented_to_all_workers_at_once_has_one_successor(tmp_
     assert set() == successors
     assert 200 == after.status
     assert "2" == generation
+
+
+async def test_what_is_said_of_workers_is_json(tmp_path: Path) -> None:
+    """The line about a worker that was killed is one of the log's like any other."""
+    database = Sqlite(tmp_path / "auth.db")
+    async with deployed(tmp_path, database, 1, AUTH_WORKERS=str(_WORKERS)) as deployment:
+        process = deployment.processes[0]
+        await eventually(lambda: _all_work(process.pid))
+        victim = children(process.pid)[0]
+        os.kill(victim, signal.SIGKILL)
+        await eventually(lambda: _all_work(process.pid, without=victim))
+        await process.stop()
+    lines = [json.loads(line) for line in process.stderr.splitlines()]
+
+    assert ["error"] == [line["level"] for line in lines if f"(pid:{victim})" in line["event"]]
 
 
 async def test_sigterm_ends_every_worker(tmp_path: Path) -> None:
