@@ -139,6 +139,11 @@ class JsonRunner(web.AppRunner):
         super().__init__(app, auto_decompress=False, access_log=None, **options)
         self._times = app[REQUEST_TIMES]
 
+    async def setup(self) -> None:
+        """Open what the application needs; once, however often it is called: aiohttp's worker calls it again."""
+        if self.server is None:
+            await super().setup()
+
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
         return JsonServer(

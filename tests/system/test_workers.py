@@ -7,7 +7,8 @@ import random
 import signal
 import sqlite3
 from collections import Counter
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 
 import aiohttp
@@ -18,11 +19,18 @@ from tests.postgresql import children
 from tests.system.deployment import Deployment, Sqlite, deployed, postgres
 from tests.system.eventually import eventually
 from tests.system.honest import Answer, present
+from tests.system.processes import Service
 from tests.system.storm import Plan, weather
 
 _SEED = int(os.environ.get("CHAOS_SEED", "1"))
 _WORKERS = 3
 _MOMENT_S = 0.2  # so that a kill may come at any point of a rotation
+
+
+def _both_serve(process: Service) -> bool:
+    ready = {event["pid"] for event in process.events("worker.ready")}
+    workers = children(process.pid)
+    return len(workers) == 2 and ready.issuperset(workers)
 
 
 def _all_work(master: int, without: int | None = None) -> bool:
@@ -111,6 +119,71 @@ async def test_one_token_presented_to_all_workers_at_once_has_one_successor(tmp_
     assert set() == successors
     assert 200 == after.status
     assert "2" == generation
+
+
+@contextmanager
+def _lost_keys(deployment: Deployment) -> Iterator[None]:
+    keys = deployment.folder / "access.jwks.json"
+    keys.rename(keys.with_suffix(".away"))
+    yield
+    keys.with_suffix(".away").rename(keys)
+
+
+@contextmanager
+def _locked_database(deployment: Deployment) -> Iterator[None]:
+    assert isinstance(deployment.database, Sqlite)
+    with closing(sqlite3.connect(deployment.database.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("COMMIT")
+
+
+@pytest.mark.parametrize("broken", [_lost_keys, _locked_database])
+async def test_a_worker_that_cannot_be_replaced_yet_leaves_the_others_alone(
+    tmp_path: Path, broken: Callable[[Deployment], AbstractContextManager[None]]
+) -> None:
+    """A worker dies while key file or database are bad: the other serves, and another as soon as they are good."""
+    database = Sqlite(tmp_path / "auth.db")
+    async with deployed(tmp_path, database, 1, AUTH_WORKERS="2") as deployment, _new_connections() as http:
+        process = deployment.processes[0]
+        await eventually(lambda: _both_serve(process))
+        victim, healthy = children(process.pid)
+        with broken(deployment):
+            os.kill(victim, signal.SIGKILL)
+            await eventually(lambda: len(process.events("worker.waiting")) >= 2)
+            assert 200 == await _status(http, process.url / "health/ready")
+        await eventually(lambda: _both_serve(process))
+        os.kill(healthy, signal.SIGSTOP)
+        alone = await _status(http, process.url / "health/ready")
+        os.kill(healthy, signal.SIGCONT)
+        still_there = healthy in children(process.pid)
+        status = await process.stop()
+
+    assert (200, True, 0) == (alone, still_there, status), process.stderr
+
+
+async def test_a_worker_that_cannot_begin_ends_with_the_others(tmp_path: Path) -> None:
+    """SIGTERM ends a replacement that still waits for its key file, too."""
+    database = Sqlite(tmp_path / "auth.db")
+    async with deployed(tmp_path, database, 1, AUTH_WORKERS="2") as deployment:
+        process = deployment.processes[0]
+        await eventually(lambda: _both_serve(process))
+        with _lost_keys(deployment):
+            os.kill(children(process.pid)[0], signal.SIGKILL)
+            await eventually(lambda: bool(process.events("worker.waiting")))
+            status = await process.stop()
+
+    assert 0 == status, process.stderr
+
+
+def _new_connections() -> aiohttp.ClientSession:
+    """Return a session that opens a connection for each request, so that any worker may take it."""
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True))
+
+
+async def _status(http: aiohttp.ClientSession, url: URL) -> int:
+    async with asyncio.timeout(30), http.get(url) as response:
+        return response.status
 
 
 async def test_what_is_said_of_workers_is_json(tmp_path: Path) -> None:
