@@ -22,7 +22,7 @@ from auth_service.refresh_tokens import RefreshKey, RefreshTokens
 from auth_service.revocations import RevocationFeed
 from auth_service.rotation import Policy
 from auth_service.sessions import Clock, Lifetimes, Sessions, wall_clock
-from auth_service.settings import Settings
+from auth_service.settings import DRAINING, Settings
 from auth_service.store.sql import open_store
 from auth_service.throttle import Throttle
 from auth_service.web import docs, health, introspection, login, logout, metadata, refresh, revocations
@@ -76,7 +76,7 @@ def create_app(
             passwords.on_waiting = events.hashing
             app[REVOCATIONS] = RevocationFeed(store, clock, keep=keep)
             yield
-            await app[SESSIONS].drain()
+            await app[SESSIONS].drain(settings.shutdown_s * DRAINING)
 
     app = web.Application(middlewares=[errors_as_json], client_max_size=MAX_BODY_BYTES)
     app[SETTINGS], app[EVENTS], app[PUBLIC_KEYS] = settings, events, public

@@ -65,9 +65,18 @@ class GroupCommit(Generic[Item, Result]):
             self._worker = asyncio.create_task(self._work(), name="group commit")
         return future
 
-    async def drain(self) -> None:
-        """Return when nothing waits any more: what was submitted is committed or has failed."""
-        while self._worker is not None:
+    async def drain(self, within_s: float) -> None:
+        """Return when nothing waits any more: what was submitted is committed or has failed.
+
+        After *within_s* seconds only the transaction in flight is waited for: what still waits fails, what comes is
+        refused.
+        """
+        if self._worker is not None:
+            await asyncio.wait([self._worker], timeout=within_s)
+        if self._worker is not None:
+            self._max_waiting = 0
+            _fail([*self._waiting], Unavailable("the service stops"))
+            self._waiting.clear()
             await asyncio.wait([self._worker])
 
     async def _work(self) -> None:

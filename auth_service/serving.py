@@ -15,7 +15,7 @@ import sys
 from aiohttp import web
 
 from auth_service.errors import StartupError
-from auth_service.settings import Settings
+from auth_service.settings import HANDLING, Settings
 from auth_service.telemetry import is_wanted
 from auth_service.web.protocol import JsonRunner
 
@@ -94,7 +94,7 @@ def make_runner(app: web.Application, settings: Settings) -> web.AppRunner:
         app,
         # A client that hangs up must not cut a rotation in half.
         handler_cancellation=False,
-        shutdown_timeout=settings.shutdown_s,
+        shutdown_timeout=settings.shutdown_s * HANDLING,
         keepalive_timeout=KEEPALIVE_S,
     )
 

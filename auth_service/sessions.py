@@ -222,6 +222,6 @@ class Sessions:
         """Return if the database answers. Raises: Unavailable."""
         await self._store.ping()
 
-    async def drain(self) -> None:
-        """Return when every rotation that arrived is committed or has failed."""
-        await self._rotations.drain()
+    async def drain(self, within_s: float) -> None:
+        """Return when every rotation that arrived is committed or has failed; see ``GroupCommit``."""
+        await self._rotations.drain(within_s)

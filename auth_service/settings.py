@@ -17,6 +17,9 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from auth_service.errors import StartupError
 
 PREFIX = "AUTH_"
+# Shares of ``shutdown_s``. aiohttp waits twice for its handlers, before and after it tells them to end.
+HANDLING = 0.4
+DRAINING = 0.2
 _ORIGIN = re.compile(r"https?://[^/\s?#@*]+", re.ASCII)
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

@@ -17,9 +17,12 @@ from auth_service.errors import StartupError, Unavailable
 from auth_service.serving import announce, make_runner, spare_collector, tls_context
 from auth_service.settings import Settings
 from auth_service.shared_metrics import forget_gauges
+from auth_service.store import TRANSACTION_S
 
 MakeApp = Callable[[], web.Application]
 
+_EXIT_S = 2
+"""More than a worker takes to end once its last transaction, which may still be in flight after its time, is over."""
 _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 4.0
 
@@ -52,7 +55,7 @@ class Workers(BaseApplication):  # type: ignore[misc] # gunicorn has no types
             "bind": f"fd://{self._descriptor}",
             "workers": self._settings.workers,
             "worker_class": "aiohttp.GunicornUVLoopWebWorker",
-            "graceful_timeout": self._settings.shutdown_s,
+            "graceful_timeout": self._settings.shutdown_s + TRANSACTION_S + _EXIT_S,
             "timeout": 60,
             "control_socket_disable": True,
             "logger_class": Logger,

@@ -26,7 +26,7 @@ class Database(Protocol):
         """Run *work*, which changes nothing, as one transaction. Raises: Unavailable."""
 
     async def close(self) -> None:
-        """Finish what is under way and close every connection."""
+        """Finish the transactions under way, let none of those that wait begin, and close every connection."""
 
 
 class unavailable_on_failure:  # noqa: N801 - reads as a phrase where it is used

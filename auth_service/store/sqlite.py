@@ -95,7 +95,7 @@ class _Threads:
             return await asyncio.get_running_loop().run_in_executor(self._pool, transaction)
 
     async def close(self) -> None:
-        await asyncio.to_thread(self._pool.shutdown)
+        await asyncio.to_thread(self._pool.shutdown, cancel_futures=True)
         self._engine.dispose()
 
 

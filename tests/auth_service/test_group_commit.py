@@ -200,7 +200,7 @@ async def test_drain_waits_for_all_that_was_submitted(transactions: Transactions
     first = await submit(commit, 1)
     await transactions.begun.acquire()
     second = await submit(commit, 2)
-    draining = asyncio.create_task(commit.drain())
+    draining = asyncio.create_task(commit.drain(60))
     transactions.may_commit.release()
     await transactions.begun.acquire()
     assert not draining.done()
@@ -211,11 +211,30 @@ async def test_drain_waits_for_all_that_was_submitted(transactions: Transactions
     assert [10, 20] == [task.result() for task in (*first, *second)]
 
 
+async def test_drain_that_takes_too_long_waits_for_the_transaction_in_flight_alone(transactions: Transactions) -> None:
+    """After its time, what waits fails, what comes is refused, and what is in flight is committed."""
+    commit = GroupCommit(transactions.apply, max_batch=1)
+    first = await submit(commit, 1)
+    await transactions.begun.acquire()
+    waiting = await submit(commit, 2, 3)
+    draining = asyncio.create_task(commit.drain(0))
+    errors = await asyncio.gather(*waiting, return_exceptions=True)
+    assert not draining.done()
+    with pytest.raises(Unavailable):
+        await commit.submit(4)
+    transactions.may_commit.release()
+    await draining
+
+    assert [Unavailable, Unavailable] == [type(error) for error in errors]
+    assert [10] == await asyncio.gather(*first)
+    assert [[1]] == transactions.batches
+
+
 async def test_drain_of_an_idle_queue_returns() -> None:
     """Nothing to wait for, no waiting."""
     commit: GroupCommit[int, int] = GroupCommit(Transactions().apply)
 
-    await asyncio.wait_for(commit.drain(), 1)
+    await asyncio.wait_for(commit.drain(60), 1)
 
 
 async def test_every_committed_batch_is_reported(transactions: Transactions) -> None:

@@ -3,14 +3,18 @@
 import asyncio
 import json
 import sqlite3
+import time
 from contextlib import closing
 
 import aiohttp
+import pytest
 
 from tests.system.calls import log_in, refresh
 from tests.system.processes import Deployment, Service
 
 IN_FLIGHT = 32
+BUSY_S = 5
+ENDING_S = 10  # and no less, where other tests want the processor as well
 
 
 async def begin(auth: Service, token: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -27,6 +31,13 @@ async def begin(auth: Service, token: str) -> tuple[asyncio.StreamReader, asynci
 def body(token: str) -> bytes:
     """Return the JSON of a refresh."""
     return json.dumps({"refresh_token": token}).encode()
+
+
+async def _has_read_what_came_before(http: aiohttp.ClientSession, auth: Service) -> None:
+    """Return once the service has taken up the requests that were sent before: each process takes them in order."""
+    for _ in range(2 * IN_FLIGHT):
+        async with http.get(auth.url / "health/live") as response:
+            assert 200 == response.status
 
 
 async def refused(auth: Service) -> None:
@@ -66,6 +77,32 @@ async def test_every_refresh_in_flight_is_answered(deployment: Deployment, http:
     assert 4 == len(successors)
     async with deployment.auth_service() as auth:
         assert [200] * 4 == [(await refresh(http, auth, token))[0] for token in sorted(successors)]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_locked_database_does_not_hold_up_the_end(
+    deployment: Deployment, http: aiohttp.ClientSession, workers: int
+) -> None:
+    """After AUTH_SHUTDOWN_S only the transaction in flight is waited for; what waits for it is not begun. Exit 0."""
+    async with deployment.auth_service(AUTH_SHUTDOWN_S=2, AUTH_WORKERS=workers) as auth:
+        tokens = [(await log_in(http, auth))["refresh_token"] for _ in range(8)]
+        with closing(sqlite3.connect(deployment.database, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            waiting = [
+                asyncio.create_task(http.post(auth.url / "logout", json={"token": token}), name=token)
+                for token in tokens
+            ]
+            await _has_read_what_came_before(http, auth)
+            began_s = time.monotonic()
+            status = await auth.stop()
+            took_s = time.monotonic() - began_s
+            other.execute("COMMIT")
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+    assert 0 == status, auth.stderr
+    assert "SIGKILL" not in auth.stderr
+    # Eight transactions, one after the other, would have waited for the database for 5 s each.
+    assert 2 + BUSY_S + ENDING_S > took_s
 
 
 async def test_an_idle_connection_delays_nothing(deployment: Deployment, http: aiohttp.ClientSession) -> None:
