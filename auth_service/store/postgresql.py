@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from weakref import WeakSet
 
 from sqlalchemy import Connection, ExceptionContext, event
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from auth_service.errors import StartupError
@@ -18,7 +19,14 @@ T = TypeVar("T")
 _POOL_SIZE = 5
 _POOL_TIMEOUT_S = 5
 _CLOSE_TIMEOUT_S = 2
-_READ_ONLY_TRANSACTION = "25006"  # SQLSTATE
+# SQLSTATEs: PostgreSQL's manual, Appendix A.
+_READ_ONLY_TRANSACTION = "25006"
+_ONCE_MORE = {
+    "40P01",  # deadlock: another transaction went on
+    "40001",  # serialization failure: a standby that is promoted, or a proxy that shards, may ask for it
+}
+# What uvloop says of a transport that was closed under its user; asyncpg passes it on as it is.
+_CLOSED_TRANSPORT = "the handler is closed"
 
 
 class PostgresqlDatabase:
@@ -40,6 +48,9 @@ class PostgresqlDatabase:
         self._engine = create_async_engine(
             "postgresql+asyncpg://",
             async_creator=self._open_connection,
+            # Whatever the server's default is: under REPEATABLE READ, one row that another process advanced meanwhile
+            # would fail the whole batch.
+            isolation_level="READ COMMITTED",
             pool_pre_ping=True,
             pool_size=_POOL_SIZE,
             max_overflow=_POOL_SIZE,
@@ -53,11 +64,20 @@ class PostgresqlDatabase:
         with unavailable_on_failure():
             try:
                 # One limit for all: the wait for a connection, each statement, and the commit.
-                async with asyncio.timeout(TRANSACTION_S), self._engine.begin() as connection:
-                    return await connection.run_sync(work)
+                async with asyncio.timeout(TRANSACTION_S):
+                    try:
+                        return await self._run(work)
+                    except DBAPIError as exc:
+                        if _sqlstate(exc.orig) not in _ONCE_MORE:
+                            raise
+                    return await self._run(work)
             except TimeoutError:
                 self._leave_a_silent_server()
                 raise
+            except RuntimeError as exc:
+                if _CLOSED_TRANSPORT not in str(exc):
+                    raise
+                raise ConnectionError(str(exc)) from exc
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """See ``Database``."""
@@ -70,6 +90,10 @@ class PostgresqlDatabase:
                 await self._engine.dispose()
         except TimeoutError:
             self._leave_a_silent_server()
+
+    async def _run(self, work: Callable[[Connection], T]) -> T:
+        async with self._engine.begin() as connection:
+            return await connection.run_sync(work)
 
     async def _open_connection(self) -> Any:
         connection = await self._connect()
@@ -84,6 +108,10 @@ class PostgresqlDatabase:
 
     def _leave_a_demoted_primary(self, context: ExceptionContext) -> None:
         # The connection works, but to a server that takes no writes any more: the next one finds the primary.
-        if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY_TRANSACTION:
+        if _sqlstate(context.original_exception) == _READ_ONLY_TRANSACTION:
             context.is_disconnect = True
             self._connect.forget()
+
+
+def _sqlstate(exc: BaseException | None) -> str | None:
+    return getattr(exc, "sqlstate", None)

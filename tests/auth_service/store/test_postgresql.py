@@ -1,11 +1,13 @@
 """PostgreSQL that is away, silent, demoted, or elsewhere."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 
 import pytest
-from sqlalchemy import Connection
+import uvloop
+from sqlalchemy import Connection, text
 
 from auth_service.errors import StartupError, Unavailable
 from auth_service.store.database import Database
@@ -125,6 +127,96 @@ async def test_a_transaction_is_bounded_as_a_whole(
     with pytest.raises(Unavailable):
         await database.write(work)
     assert "0" == postgresql.execute("SELECT count(*) FROM slow")
+
+
+@pytest.fixture
+def rows(postgresql: Cluster) -> Cluster:
+    """A server with a table of two rows."""
+    postgresql.execute("DROP TABLE IF EXISTS rows", "CREATE TABLE rows (id int PRIMARY KEY, value int)")
+    postgresql.execute("INSERT INTO rows VALUES (1, 0), (2, 0)")
+    return postgresql
+
+
+async def test_a_deadlock_is_tried_once_more(rows: Cluster) -> None:
+    """Of two transactions that lock each other out, PostgreSQL ends one; it runs again, and both are done."""
+    both_hold_one = threading.Barrier(2)
+    runs = []
+
+    def advancing(first: int, second: int) -> Callable[[Connection], None]:
+        def work(connection: Connection) -> None:
+            runs.append(first)
+            connection.execute(text("UPDATE rows SET value = value + 1 WHERE id = :id"), {"id": first})
+            if runs.count(first) == 1:
+                both_hold_one.wait(10)
+            connection.execute(text("UPDATE rows SET value = value + 1 WHERE id = :id"), {"id": second})
+
+        return work
+
+    def in_a_loop_of_its_own(work: Callable[[Connection], None]) -> None:
+        async def write() -> None:
+            other = open_database(rows.url())
+            await other.write(work)
+            await other.close()
+
+        asyncio.run(write())
+
+    works = [advancing(1, 2), advancing(2, 1)]
+    await asyncio.gather(*(asyncio.to_thread(in_a_loop_of_its_own, work) for work in works))
+
+    assert 3 == len(runs)
+    assert ["2", "2"] == rows.execute("SELECT value FROM rows").splitlines()
+
+
+async def test_what_deadlocks_again_is_unavailable(database: Database) -> None:
+    """A transaction is tried twice, not for ever."""
+    runs = []
+
+    def work(connection: Connection) -> None:
+        runs.append(1)
+        connection.exec_driver_sql("DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '40001'; END $$")
+
+    with pytest.raises(Unavailable):
+        await database.write(work)
+    assert [1, 1] == runs
+
+
+async def test_transactions_read_what_is_committed(postgresql: Cluster) -> None:
+    """Whatever the default of the role or the server is, each statement sees what was committed before it."""
+    postgresql.execute("DROP ROLE IF EXISTS strict", "CREATE ROLE strict LOGIN")
+    postgresql.execute("ALTER ROLE strict SET default_transaction_isolation = 'repeatable read'")
+    database = open_database(postgresql.url().replace("postgres@", "strict@"))
+    level = await database.read(lambda connection: connection.exec_driver_sql("SHOW transaction_isolation").scalar())
+    await database.close()
+
+    assert "read committed" == level
+
+
+def test_a_connection_that_closes_under_a_transaction_is_unavailable(postgresql: Cluster) -> None:
+    """What uvloop raises then is the network's failure, not the program's."""
+
+    def work(connection: Connection) -> None:
+        connection.connection.driver_connection._transport.abort()  # type: ignore[union-attr]
+        one(connection)
+
+    async def write() -> None:
+        database = open_database(postgresql.url())
+        try:
+            await database.write(work)
+        finally:
+            await database.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, pytest.raises(Unavailable):
+        runner.run(write())
+
+
+async def test_a_fault_of_the_program_passes(database: Database) -> None:
+    """A RuntimeError of another kind is none of the database's."""
+
+    def work(_connection: Connection) -> None:
+        raise RuntimeError("a bug")
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        await database.write(work)
 
 
 async def test_no_host_is_unavailable(relay: Relay) -> None:
