@@ -19,8 +19,16 @@ class Database(Protocol):
     dialect: str
     """``sqlite`` or ``postgresql``."""
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
-        """Run *work* as one transaction and commit it. On any error nothing of it has happened. Raises: Unavailable."""
+    async def write(self, work: Callable[[Connection], T], *, bounded: bool = True) -> T:
+        """Run *work* as one transaction and commit it. On any error nothing of it has happened.
+
+        Args:
+            work: what to do.
+            bounded: give up after ``TRANSACTION_S``. A migration may take as long as it needs.
+
+        Raises:
+            Unavailable: the database does not answer, or not in time.
+        """
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run *work*, which changes nothing, as one transaction. Raises: Unavailable."""

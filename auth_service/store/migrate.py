@@ -11,7 +11,8 @@ from sqlalchemy import Connection, text
 from auth_service.errors import StartupError
 from auth_service.store.database import Database
 
-_LOCK = 0x6475_616C_0002
+LOCK = 0x6475_616C_0002
+"""Held by the process that migrates; any number will do, if nothing else in the database uses it."""
 
 
 def _config() -> Config:
@@ -30,12 +31,13 @@ async def upgrade(database: Database, *, to: str = "head") -> tuple[str | None, 
         StartupError: the schema is newer than this code.
         Unavailable: the database does not answer.
     """
-    return await database.write(lambda connection: _upgrade(connection, to))
+    # An index on millions of rows takes its time, and another process's migration is waited for.
+    return await database.write(lambda connection: _upgrade(connection, to), bounded=False)
 
 
 def _upgrade(connection: Connection, to: str) -> tuple[str | None, str]:
     if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
     config = _config()
     before, head = _revisions(connection, config)
     target = head if to == "head" else to

@@ -59,12 +59,12 @@ class PostgresqlDatabase:
         )
         event.listen(self._engine.sync_engine, "handle_error", self._leave_a_demoted_primary)
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
+    async def write(self, work: Callable[[Connection], T], *, bounded: bool = True) -> T:
         """See ``Database``."""
         with unavailable_on_failure():
             try:
                 # One limit for all: the wait for a connection, each statement, and the commit.
-                async with asyncio.timeout(TRANSACTION_S):
+                async with asyncio.timeout(TRANSACTION_S if bounded else None):
                     try:
                         return await self._run(work)
                     except DBAPIError as exc:

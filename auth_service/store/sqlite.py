@@ -6,6 +6,7 @@ each other by polling.
 """
 
 import asyncio
+import math
 import os
 import sqlite3
 from collections.abc import Callable
@@ -53,13 +54,13 @@ class SqliteDatabase:
         self._writer = _Threads(path, "BEGIN IMMEDIATE", count=1)
         self._readers = _Threads(path, "BEGIN", count=_READERS)
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
+    async def write(self, work: Callable[[Connection], T], *, bounded: bool = True) -> T:
         """See ``Database``."""
-        return await self._writer.run(work)
+        return await self._writer.run(work, TRANSACTION_S if bounded else math.inf)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """See ``Database``."""
-        return await self._readers.run(work)
+        return await self._readers.run(work, TRANSACTION_S)
 
     async def close(self) -> None:
         """See ``Database``."""
@@ -82,13 +83,13 @@ class _Threads:
         self._engine = _engine(path, begin)
         self._pool = ThreadPoolExecutor(count, thread_name_prefix=begin.lower())
 
-    async def run(self, work: Callable[[Connection], T]) -> T:
-        submitted_s = monotonic()
+    async def run(self, work: Callable[[Connection], T], within_s: float) -> T:
+        latest_s = monotonic() + within_s
 
         def transaction() -> T:
-            _require_time(submitted_s)  # it may have stood in the queue
+            _require_time(latest_s)  # it may have stood in the queue
             with self._engine.begin() as connection:
-                _require_time(submitted_s)  # it may have waited for another process
+                _require_time(latest_s)  # it may have waited for another process
                 return work(connection)
 
         with unavailable_on_failure():
@@ -99,13 +100,13 @@ class _Threads:
         self._engine.dispose()
 
 
-def _require_time(submitted_s: float) -> None:
+def _require_time(latest_s: float) -> None:
     """Keep a transaction that comes too late from doing anything: what it says of the time is not true any more.
 
     Raises:
-        TimeoutError: it was submitted more than ``TRANSACTION_S`` ago, on the clock of ``monotonic``.
+        TimeoutError: it is later than *latest_s*, on the clock of ``monotonic``.
     """
-    if monotonic() - submitted_s > TRANSACTION_S:
+    if monotonic() > latest_s:
         raise TimeoutError(f"the database was busy for {TRANSACTION_S} s")
 
 

@@ -3,15 +3,18 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import asyncpg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import text
 
-from auth_service.errors import StartupError
-from auth_service.store.migrate import require_current_schema, upgrade
+from auth_service.errors import StartupError, Unavailable
+from auth_service.store.migrate import LOCK, require_current_schema, upgrade
 from auth_service.store.schema import metadata
 from auth_service.store.sql import open_database
 from tests.auth_service.store.conftest import migrate
+from tests.postgresql import Cluster
 
 
 async def test_migrating_twice_is_migrating_once(url: str) -> None:
@@ -41,6 +44,28 @@ async def test_processes_that_migrate_at_once_do_it_once(url: str) -> None:
     results = await asyncio.gather(*(migrate(url) for _ in range(8)))
 
     assert 1 == sum(before is None for before, _ in results)
+
+
+async def test_a_migration_takes_as_long_as_it_needs(postgresql: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time that bounds other transactions does not bound a migration, nor its wait for another one's end."""
+    postgresql.execute("DROP DATABASE IF EXISTS migrated", "CREATE DATABASE migrated")
+    url = postgresql.url("migrated")
+    other = await asyncpg.connect(url)
+    lock = other.transaction()
+    await lock.start()
+    await other.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
+    monkeypatch.setattr("auth_service.store.postgresql.TRANSACTION_S", 0.3)
+    migrating = asyncio.create_task(migrate(url))
+    database = open_database(url)
+    with pytest.raises(Unavailable):
+        await database.write(
+            lambda connection: connection.scalar(text("SELECT pg_advisory_xact_lock(:id)"), {"id": LOCK})
+        )
+    await lock.rollback()
+
+    assert None is (await migrating)[0]
+    await database.close()
+    await other.close()
 
 
 async def test_a_newer_schema_is_refused(url: str, tmp_path: Path) -> None:
