@@ -3,9 +3,10 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 import aiohttp_cors
+import structlog
 from aiohttp import web
 
 from auth_service.access_tokens import AccessTokens
@@ -35,6 +36,8 @@ from auth_service.web.tracing import RequestTimes
 
 # What verifiers may add to the life of an access token, and more: entries of the feed outlive every use of it.
 _LEEWAY_MS = 60_000
+
+log = structlog.get_logger(__name__)
 
 
 def create_app(
@@ -131,13 +134,19 @@ def _open_passwords(make_passwords: Callable[[], Passwords]) -> Iterator[Passwor
 
 @asynccontextmanager
 async def _running(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
-    task = asyncio.create_task(work)
+    task = asyncio.create_task(work, name=getattr(work, "__qualname__", None))
+    task.add_done_callback(_log_the_end)
     try:
         yield
     finally:
         task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await asyncio.wait([task])
+
+
+def _log_the_end(task: asyncio.Task[None]) -> None:
+    """Log the end of a task that should have gone on: at once, not when the service ends."""
+    if not task.cancelled():
+        log.critical("task.ended", task=task.get_name(), exc_info=task.exception())
 
 
 def _add_routes(app: web.Application, origins: tuple[str, ...]) -> None:

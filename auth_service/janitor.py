@@ -38,7 +38,7 @@ class Janitor:
         return deleted
 
     async def run(self) -> None:
-        """Sweep for ever; a database that does not answer is tried again later."""
+        """Sweep for ever; what fails is tried again later."""
         while True:
             # Spread over the interval: replicas that started together need not sweep together.
             await asyncio.sleep(_INTERVAL_S * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
@@ -46,6 +46,10 @@ class Janitor:
                 deleted = await self.sweep()
             except Unavailable as exc:
                 log.warning("janitor.unavailable", problem=str(exc))
+                continue
+            except Exception:
+                # Whatever it is: the table would grow for ever.
+                log.exception("janitor.failed")
                 continue
             if deleted:
                 log.info("janitor.swept", sessions=deleted)
