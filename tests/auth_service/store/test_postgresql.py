@@ -7,12 +7,16 @@ from contextlib import suppress
 
 import pytest
 import uvloop
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, event, text
 
 from auth_service.errors import StartupError, Unavailable
+from auth_service.models import Presented, new_session_id
+from auth_service.rotation import Policy
 from auth_service.store.database import Database
 from auth_service.store.postgresql_hosts import each_host
-from auth_service.store.sql import open_database
+from auth_service.store.sql import open_database, open_store
+from tests.auth_service.running import START_MS
+from tests.auth_service.store.conftest import DAY
 from tests.postgresql import Cluster
 
 _WITHIN_S = 20
@@ -217,6 +221,25 @@ async def test_a_fault_of_the_program_passes(database: Database) -> None:
 
     with pytest.raises(RuntimeError, match="a bug"):
         await database.write(work)
+
+
+async def test_a_batch_is_one_update_and_one_select(postgresql_url: str) -> None:
+    """However many rotations a batch holds, it is two statements."""
+    executed: list[str] = []
+
+    @event.listens_for(Engine, "before_cursor_execute")
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        executed.append(statement.split(maxsplit=1)[0])
+
+    batch = [Presented(new_session_id(), number) for number in range(256)]
+    async with open_store(postgresql_url) as store:
+        executed.clear()
+        try:
+            await store.rotate(batch, now=START_MS, policy=Policy(refresh_ttl=DAY, grace=0))
+        finally:
+            event.remove(Engine, "before_cursor_execute", note)
+
+    assert ["UPDATE", "SELECT"] == executed
 
 
 async def test_no_host_is_unavailable(relay: Relay) -> None:
