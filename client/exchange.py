@@ -75,6 +75,7 @@ class Exchange:
             # The deadline has cancelled this task, and nobody heard: aiohttp takes back two cancellations where its own
             # timeout and ours fall into one turn of the event loop.
             return False
-        if error.retry_after is None:
+        # "At once", or a date that has passed, is no permission to knock without a pause.
+        if error.retry_after is None or error.retry_after < WAIT_INITIAL_S:
             return True
         return error.retry_after if error.retry_after < left else False

@@ -50,6 +50,20 @@ async def test_retry_after_is_honoured(source: TokenSource, pair: Control) -> No
     assert loop.time() - begun >= 1
 
 
+@pytest.mark.parametrize("retry_after", ["0", "Thu, 01 Jan 2015 00:00:00 GMT"])
+async def test_a_retry_after_that_asks_for_no_pause_is_no_hot_loop(
+    make_source: MakeSource, pair: Control, retry_after: str
+) -> None:
+    """Zero seconds, or a date that has passed, leaves the pauses between attempts as they are."""
+    source = make_source(refresh_timeout_s=1)
+    await source.login("zs", PASSWORD)
+    await pair.fault("refresh", *[Fault("status", status=503, retry_after=retry_after)] * 100)
+    with pytest.raises(RefreshUnavailable):
+        await source.token(rejected="at-1")
+
+    assert 4 >= (await pair.counts("refresh_calls"))["refresh_calls"]  # pauses of 0.1, 0.2 and 0.4 s at least
+
+
 async def test_a_retry_after_beyond_the_deadline_fails_at_once(
     source: TokenSource, pair: Control, clock: FakeClock
 ) -> None:

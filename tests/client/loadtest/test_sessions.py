@@ -1,0 +1,57 @@
+"""Opening and closing the sessions of a worker."""
+
+import asyncio
+from typing import cast
+
+import pytest
+
+from client.errors import AuthUnavailable
+from client.loadtest.sessions import PAUSE_MIN_S, log_in
+from client.loadtest.users import VirtualUser
+
+
+class Refused:
+    """A user that an auth service turns away, each time with the same request to wait."""
+
+    def __init__(self, retry_after: float) -> None:
+        self._retry_after = retry_after
+        self.asked_at: list[float] = []
+        self.asked = asyncio.Event()
+
+    async def log_in(self, _username: str, _password: str) -> None:
+        """Be turned away."""
+        self.asked_at.append(asyncio.get_running_loop().time())
+        self.asked.set()
+        if len(self.asked_at) < 3:
+            raise AuthUnavailable("login: 429", self._retry_after)
+
+
+async def opened(user: Refused, order: "asyncio.Task[bytes]") -> None:
+    """Open one session."""
+    await log_in([cast("VirtualUser", user)], "zs", "password", order)
+
+
+@pytest.fixture
+async def stop() -> asyncio.StreamReader:
+    """Return where orders come from."""
+    return asyncio.StreamReader()
+
+
+async def test_a_service_that_asks_for_no_pause_gets_one(stop: asyncio.StreamReader) -> None:
+    """A ``Retry-After`` of 0 is no hot loop."""
+    user, order = Refused(0.0), asyncio.create_task(stop.readline())
+    await opened(user, order)
+    order.cancel()
+
+    assert 2 * PAUSE_MIN_S <= user.asked_at[-1] - user.asked_at[0]
+
+
+async def test_an_order_is_heard_while_a_service_asks_to_wait(stop: asyncio.StreamReader) -> None:
+    """To stop takes no minute because an auth service has asked for one."""
+    user, order = Refused(60.0), asyncio.create_task(stop.readline())
+    opening = asyncio.create_task(opened(user, order))
+    await user.asked.wait()
+    stop.feed_data(b"stop\n")
+    await asyncio.wait_for(opening, 5)
+
+    assert 1 == len(user.asked_at)
