@@ -174,7 +174,10 @@ class TokenSource:
             raise StorageError("logged out, but the stored tokens could not be removed")
 
     async def aclose(self, *, grace_s: float = CLOSE_GRACE_S) -> None:
-        """Let a refresh under way come in, for *grace_s* seconds, and stop all else. The source can be used again."""
+        """Let a refresh under way come in, for *grace_s* seconds, and stop all else. The source can be used again.
+
+        A callback may call this, too: it is not waited for.
+        """
         flight = self._own_flight()
         wanted = self._leaving | self._events.running | ({flight.task} if flight else set())
         if ours := _of_this_loop(wanted):
@@ -262,8 +265,9 @@ def _hold(task: asyncio.Task[Any], where: set[asyncio.Task[Any]]) -> None:
 
 
 def _of_this_loop(tasks: set[asyncio.Task[Any]]) -> set[asyncio.Task[Any]]:
-    loop = asyncio.get_running_loop()
-    return {task for task in tasks if task.get_loop() is loop and not task.done()}
+    """Return those that can be waited for: not the one that asks, which would wait for itself."""
+    loop, own = asyncio.get_running_loop(), asyncio.current_task()
+    return {task for task in tasks if task.get_loop() is loop and not task.done() and task is not own}
 
 
 def _outcome(task: asyncio.Task[Lease]) -> Lease | ClientError:

@@ -119,3 +119,18 @@ async def test_a_slow_callback_holds_nobody_up(make_source: MakeSource) -> None:
     assert "at-2" == await source.token(rejected="at-1")
     assert "at-3" == await source.token(rejected="at-2")
     release.set()
+
+
+async def test_a_callback_may_close_the_source(make_source: MakeSource) -> None:
+    """It does not wait for itself."""
+    closed = asyncio.Event()
+
+    async def close(_: Tokens) -> None:
+        await source.aclose(grace_s=1)
+        closed.set()
+
+    source = make_source(on_refresh=close)
+    await source.login("zs", PASSWORD)
+    await source.token(rejected="at-1")
+
+    assert await asyncio.wait_for(closed.wait(), 10)
