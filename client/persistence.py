@@ -16,7 +16,8 @@ from client.storage import Storage, StoredSession
 
 _log = logging.getLogger("dualtoken.client")
 
-SAVE_TIMEOUT_S: Final = 10.0  # callers wait for the new token meanwhile
+LOAD_TIMEOUT_S: Final = 10.0  # callers wait meanwhile
+SAVE_TIMEOUT_S: Final = 10.0  # likewise, for the new token
 SAVE_AGAIN_S: Final = 0.5
 SAVE_AGAIN_MAX_S: Final = 60.0
 
@@ -74,7 +75,7 @@ class Persistence:
             yield
 
     async def load(self, known: str | None) -> Found:
-        """Read what is stored; nothing, and an error in the log, if it cannot be read.
+        """Read what is stored; nothing, and an error in the log, if it cannot be read, or not in time.
 
         Args:
             known: the refresh token in memory.
@@ -82,9 +83,10 @@ class Persistence:
         if self._owed is not None and not await self.overwrite(self._owed):
             return Found(None)
         try:
-            session = await self._storage.load(self._account)
-        except (OSError, StorageError) as error:
-            _log.error("stored tokens cannot be read, going on without: %s", error)
+            async with asyncio.timeout(LOAD_TIMEOUT_S):
+                session = await self._storage.load(self._account)
+        except (OSError, StorageError) as error:  # a TimeoutError is an OSError
+            _log.error("stored tokens cannot be read, going on without: %s", _told(error))
             return Found(None, trouble=error)
         token = session.refresh_token if session else None
         is_news = session is not None and token not in (self.seen, known)
@@ -111,7 +113,7 @@ class Persistence:
                 return await self._swap(session)
         except (OSError, StorageError) as error:
             self._stats.save_failures += 1
-            _log.error("tokens could not be stored; they are kept in memory and tried again: %s", error)
+            _log.error("tokens could not be stored; they are kept in memory and tried again: %s", _told(error))
             return None
 
     async def keep_trying(self, session: StoredSession, is_current: Callable[[], bool]) -> None:
@@ -139,10 +141,11 @@ class Persistence:
         """Store a session that wins over whatever is there: a login or a logout. False if it could not be written."""
         self._owed = session
         try:
-            await self._storage.save(self._account, session)
+            async with asyncio.timeout(SAVE_TIMEOUT_S):
+                await self._storage.save(self._account, session)
         except (OSError, StorageError) as error:
             self._stats.save_failures += 1
-            _log.error("the change of session could not be stored: %s", error)
+            _log.error("the change of session could not be stored: %s", _told(error))
             return False
         if self._owed is session:
             self._owed = None
@@ -154,3 +157,7 @@ class Persistence:
             return False
         self.seen = session.refresh_token
         return True
+
+
+def _told(error: Exception) -> str:
+    return str(error) or "no answer in time"  # a TimeoutError says nothing

@@ -174,8 +174,11 @@ class Renewal:
 
     async def _outdone(self, session: StoredSession, answer: Tokens) -> bool:
         """Tell whether what the storage holds instead of *session* wins. If it does, it is adopted."""
-        stored = (await self._persistence.load(self._held.refresh_token)).session
+        found = await self._persistence.load(self._held.refresh_token)
+        stored = found.session
         self._check_superseded(answer)
+        if found.trouble is not None:  # nobody knows: the new tokens are good, and saved when the storage works again
+            return False
         if stored is None:  # somebody has removed the file: not a logout
             await self._persistence.keep(session)
             self._check_superseded(answer)

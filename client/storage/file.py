@@ -38,6 +38,7 @@ class FileStorage:
         self.path = default_path() if path is None else Path(path)
         self._account = account
         self._worker = Worker()
+        self._lock_worker = Worker()
 
     def __repr__(self) -> str:
         return f"FileStorage({str(self.path)!r}, account={self._account!r})"
@@ -67,8 +68,8 @@ class FileStorage:
     @asynccontextmanager
     async def lock(self, account: str, timeout_s: float) -> AsyncIterator[None]:
         """Keep other refreshers of *account* out, in all processes."""
-        await self._worker.run(make_folder, self.path.parent)
-        async with account_lock(self.path, self._key(account), timeout_s, self._worker):
+        await self._lock_worker.run(make_folder, self.path.parent)
+        async with account_lock(self.path, self._key(account), timeout_s, self._lock_worker):
             yield
 
     def _key(self, account: str) -> str:

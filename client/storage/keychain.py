@@ -46,6 +46,7 @@ class KeyringStorage:
         self._account = account
         self._locks = (lock_folder or platformdirs.user_data_path("dualtoken", appauthor=False)) / "keyring"
         self._worker = Worker()
+        self._lock_worker = Worker()
 
     def __repr__(self) -> str:
         return f"KeyringStorage(account={self._account!r}, backend={type(self._backend).__name__})"
@@ -69,8 +70,8 @@ class KeyringStorage:
     @asynccontextmanager
     async def lock(self, account: str, timeout_s: float) -> AsyncIterator[None]:
         """Keep other refreshers of *account* out, in all processes of this user."""
-        await self._worker.run(make_folder, self._locks.parent)
-        async with account_lock(self._locks, self._key(account), timeout_s, self._worker):
+        await self._lock_worker.run(make_folder, self._locks.parent)
+        async with account_lock(self._locks, self._key(account), timeout_s, self._lock_worker):
             yield
 
     def _key(self, account: str) -> str:

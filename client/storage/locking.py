@@ -26,6 +26,7 @@ def account_lock(beside: Path, account: str, timeout_s: float, worker: Worker) -
     """Return the kernel's lock on a file beside *beside* which stands for *account*.
 
     The name does not tell the account. A new object each time: one object may be entered twice by one process.
+    *worker* takes and releases it: not the one that reads and writes, or a write that stalls would keep the lock.
     """
     digest = hashlib.sha256(account.encode()).hexdigest()[:16]
     return AsyncFileLock(

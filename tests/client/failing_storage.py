@@ -1,5 +1,7 @@
 """A storage that can be told to fail, and what is in one."""
 
+import asyncio
+
 from client import (
     MemoryStorage,
     StoredSession,
@@ -8,27 +10,30 @@ from tests.conformance.pair import Control
 
 
 class FailingStorage(MemoryStorage):
-    """A storage that can be told to fail."""
+    """A storage that can be told to fail, or to stall until the call is given up."""
 
     def __init__(self) -> None:
         super().__init__()
         self.failing: set[str] = set()
+        self.stalling: set[str] = set()
         self.saves = 0
 
-    def _check(self, call: str) -> None:
+    async def _check(self, call: str) -> None:
+        if call in self.stalling:
+            await asyncio.Event().wait()
         if call in self.failing:
             raise OSError(28, "No space left on device")
 
     async def load(self, account: str) -> StoredSession | None:
-        self._check("load")
+        await self._check("load")
         return await super().load(account)
 
     async def save(self, account: str, session: StoredSession) -> None:
-        self._check("save")
+        await self._check("save")
         await super().save(account, session)
 
     async def swap(self, account: str, expected: str | None, session: StoredSession) -> bool:
-        self._check("journal" if session.idempotency_key else "swap")
+        await self._check("journal" if session.idempotency_key else "swap")
         self.saves += 1
         return await super().swap(account, expected, session)
 

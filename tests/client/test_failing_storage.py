@@ -141,6 +141,56 @@ async def test_a_lock_that_somebody_holds_too_long_is_typed(make_source: MakeSou
     assert "at-2" == await source.token(rejected="at-1")
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give a storage a moment, no more."""
+    monkeypatch.setattr("client.persistence.LOAD_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("client.persistence.SAVE_TIMEOUT_S", 0.1)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_storage_that_stalls_holds_up_no_login(
+    make_source: MakeSource, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After its time limit the tokens are kept in memory, as after a failure."""
+    storage = FailingStorage()
+    source = make_source(storage)
+    storage.stalling.add("save")
+    tokens = await asyncio.wait_for(source.login("zs", PASSWORD), 5)
+
+    assert ("at-1", 1) == (tokens.access_token, source.stats.save_failures)
+    assert "could not be stored: no answer in time" in caplog.text
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_storage_that_stalls_holds_up_no_logout(make_source: MakeSource, pair: Control) -> None:
+    """The session has ended, here and at the auth service; the error says what is left."""
+    storage = FailingStorage()
+    source = make_source(storage)
+    await source.login("zs", PASSWORD)
+    storage.stalling |= {"load", "save"}
+    with pytest.raises(StorageError, match="could not be removed"):
+        await asyncio.wait_for(source.logout(), 5)
+
+    assert {"live_sessions": 0} == await pair.counts("live_sessions")
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_storage_that_stalls_after_a_refresh_costs_no_token(make_source: MakeSource, pair: Control) -> None:
+    """Somebody else has written meanwhile, and what it was cannot be read in time: the new tokens go on in memory."""
+    storage = FailingStorage()
+    source = make_source(storage)
+    await source.login("zs", PASSWORD)
+    await pair.fault("refresh", Fault("hang_after"))
+    caller = asyncio.create_task(source.token(rejected="at-1"))
+    await pair.wait_for_hanging()
+    await make_source(storage).login("other", PASSWORD)
+    storage.stalling.add("load")
+    await pair.release()
+
+    assert "at-2" == await asyncio.wait_for(caller, 5)
+
+
 async def test_no_secret_is_logged(
     make_source: MakeSource, pair: Control, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:

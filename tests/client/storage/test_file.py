@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import platformdirs
@@ -190,6 +191,26 @@ async def test_a_full_disk_leaves_the_old_session(path: Path, monkeypatch: pytes
 
     assert session("r1") == await storage.load(HERE)
     assert {"tokens.json", "tokens.json.lock"} == names(path)
+
+
+async def test_a_write_that_stalls_keeps_no_lock(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lock of an account is let go while a write is still under way."""
+    storage, stalled, go_on = FileStorage(path), threading.Event(), threading.Event()
+
+    def stall(*_: object) -> None:
+        stalled.set()
+        go_on.wait(30)
+
+    monkeypatch.setattr("client.storage.durable.replace", stall)
+    try:
+        async with asyncio.timeout(10), storage.lock(HERE, 1):
+            writing = asyncio.create_task(storage.save(HERE, session("r1")))
+            await asyncio.to_thread(stalled.wait, 10)
+        async with storage.lock(HERE, 1):
+            assert not writing.done()
+    finally:
+        go_on.set()
+    await writing
 
 
 async def test_what_a_killed_writer_left_goes_with_the_next_write(path: Path) -> None:
