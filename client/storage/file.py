@@ -68,28 +68,37 @@ class FileStorage:
     @asynccontextmanager
     async def lock(self, account: str, timeout_s: float) -> AsyncIterator[None]:
         """Keep other refreshers of *account* out, in all processes."""
-        await self._lock_worker.run(make_folder, self.path.parent)
-        async with account_lock(self.path, self._key(account), timeout_s, self._lock_worker):
+        place = await self._lock_worker.run(self._place)
+        async with account_lock(place, self._key(account), timeout_s, self._lock_worker):
             yield
+
+    def _place(self) -> Path:
+        """Return where the file itself stands, in a folder that exists.
+
+        What stands beside it stands there: locks beside a link would keep nobody out who knows the file by its name.
+        """
+        place = self.path.resolve()
+        make_folder(place.parent)
+        return place
 
     def _key(self, account: str) -> str:
         return f"{account} {self._account}"
 
     def _write(self, key: str, session: StoredSession, wanted: Callable[[StoredSession | None], bool]) -> bool:
-        make_folder(self.path.parent)
-        with write_lock(self.path):
+        place = self._place()
+        with write_lock(place):
             found = self._read_locked()
             if not wanted(found.accounts.get(key)):
                 return False
             found.accounts[key] = session
-            durable.replace(self.path.resolve(), document.write(found))  # resolved: a link stays a link
+            durable.replace(place, document.write(found))  # a link stays a link
             return True
 
     def _read(self) -> document.Document:
         try:
             return self._parse()
         except document.ForeignDocument:
-            with write_lock(self.path):  # a writer may have mended it meanwhile
+            with write_lock(self._place()):  # a writer may have mended it meanwhile
                 return self._read_locked()
 
     def _read_locked(self) -> document.Document:

@@ -176,6 +176,19 @@ async def test_a_link_stays_a_link(path: Path, tmp_path: Path) -> None:
     assert is_link(path)
 
 
+async def test_a_link_and_its_file_have_one_lock(path: Path, tmp_path: Path) -> None:
+    """Two names of one file keep each other out; nothing stands beside the link."""
+    real = tmp_path / "real.json"
+    link(path, real)
+    async with FileStorage(path).lock(HERE, 1):
+        with pytest.raises(TimeoutError):
+            async with FileStorage(real).lock(HERE, 0.05):
+                pytest.fail("two holders")
+    await FileStorage(path).save(HERE, session("r1"))
+
+    assert {"tokens.json"} == names(path)
+
+
 async def test_a_full_disk_leaves_the_old_session(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A write that fails changes nothing and leaves no temporary file."""
     storage = FileStorage(path)
