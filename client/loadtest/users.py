@@ -118,6 +118,7 @@ class VirtualUser:
         token = await self.source.token()
         self._expect(token)
         await self.source.token(rejected=token)
+        met_refresh.set(True)
 
     def collect(self) -> None:
         """Count what the source has done since the last time."""

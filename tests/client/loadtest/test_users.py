@@ -105,6 +105,14 @@ async def test_a_refresh_on_purpose_is_expected(user: VirtualUser, now: Now) -> 
     assert (1, 0) == (counts.expected, counts.surplus)
 
 
+async def test_a_refresh_on_purpose_is_a_request_that_met_one(user: VirtualUser) -> None:
+    """Its latency stands beside those of other requests that had to wait for a refresh."""
+    met_refresh.set(False)
+    await user.refresh()
+
+    assert met_refresh.get()
+
+
 async def test_a_token_that_the_service_refuses_is_expected_to_go(user: VirtualUser, pair: Control, now: Now) -> None:
     """An expiry that the load test did not make counts like one that it made."""
     await pair.expire()
