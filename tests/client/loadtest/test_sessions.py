@@ -1,12 +1,13 @@
 """Opening and closing the sessions of a worker."""
 
 import asyncio
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
 from client.errors import AuthUnavailable
-from client.loadtest.sessions import PAUSE_MIN_S, log_in
+from client.loadtest.sessions import LOGOUTS_AT_ONCE, PAUSE_MIN_S, log_in, log_out
 from client.loadtest.users import VirtualUser
 
 
@@ -55,3 +56,28 @@ async def test_an_order_is_heard_while_a_service_asks_to_wait(stop: asyncio.Stre
     await asyncio.wait_for(opening, 5)
 
     assert 1 == len(user.asked_at)
+
+
+class Source:
+    """A source whose log-out takes the cancellation of its caller for a timeout of its own, as aiohttp may."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def logout(self) -> None:
+        """Get no answer."""
+        self.asked += 1
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise AuthUnavailable("logout: no answer") from None
+
+
+async def test_logging_out_ends_in_time_though_nobody_hears_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once time is up no further session is closed, even if the cancellation got lost."""
+    monkeypatch.setattr("client.loadtest.sessions.LOGOUT_S", 0.1)
+    source = Source()
+    users = [SimpleNamespace(source=source)] * (LOGOUTS_AT_ONCE + 5)
+    await asyncio.wait_for(log_out(cast("list[VirtualUser]", users)), 5)
+
+    assert LOGOUTS_AT_ONCE == source.asked
