@@ -17,6 +17,7 @@ from types import SimpleNamespace
 from typing import Final
 
 import aiohttp
+import stamina
 
 from client.errors import ClientError
 from client.exits import sentence
@@ -28,7 +29,7 @@ from client.loadtest.sessions import log_in, log_out, write
 from client.loadtest.users import Now, VirtualUser, met_refresh
 
 LAG_EVERY_S: Final = 0.02
-DRAIN_S: Final = 35.0  # for requests under way at the end; longer than their own limit
+DRAIN_GRACE_S: Final = 5.0  # for requests under way at the end, beyond their own limits
 
 
 class Worker:
@@ -137,19 +138,23 @@ class Worker:
 
     async def _drained(self, lanes: list["asyncio.Task[None]"]) -> None:
         """Wait for all lanes; once nothing more is begun, for so long and no longer."""
-        left = set(lanes)
-        while left:
-            done, left = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
-            for lane in done:
+        assert self._pacer is not None  # noqa: S101 - lanes are made after it
+        over = asyncio.create_task(self._pacer.over.wait())
+        running = asyncio.create_task(asyncio.wait(lanes, return_when=asyncio.FIRST_EXCEPTION))
+        await asyncio.wait([over, running], return_when=asyncio.FIRST_COMPLETED)
+        over.cancel()
+        # A log-in has a log-out behind it, and a wait for a refresh may have another: each with a limit of its own.
+        await asyncio.wait([running], timeout=2 * self._options.timeout_s + DRAIN_GRACE_S)
+        self.stop()  # aiohttp may take a cancellation for its own: such a lane must find nothing to begin
+        for lane in lanes:
+            lane.cancel()
+        await asyncio.wait([running, *lanes])
+        for lane in lanes:
+            if lane.cancelled():
+                self._now.meter.counts.failed += 1
+                self._now.meter.errors["not ended in time"] += 1
+            else:
                 lane.result()
-            if done and left:  # one lane ended: the run is over for all of them
-                _, left = await asyncio.wait(left, timeout=max(DRAIN_S, self._options.timeout_s + 5))
-                for lane in left:
-                    lane.cancel()
-                    self._now.meter.counts.failed += 1
-                    self._now.meter.errors["not ended in time"] += 1
-                await asyncio.wait(lanes)
-                return
 
     async def _lane(self, number: int, lanes: int, kinds: Iterator[Scenario], operations: Operations) -> None:
         """Send one request after the other."""
@@ -233,6 +238,7 @@ async def _standard_input() -> asyncio.StreamReader:
 
 async def main() -> None:
     """Do what the runner asks for."""
+    stamina.instrumentation.set_on_retry_hooks([])  # the default one prints to standard output, between our lines
     orders = await _standard_input()
     assignment = json.loads(await orders.readline())
     options = assignment["options"] | {"scenario": Scenario(assignment["options"]["scenario"])}

@@ -106,6 +106,18 @@ async def test_expiries_under_load_cost_one_refresh_a_user(pair: Control, tmp_pa
     assert {"rotations": counts["refreshes"], "most_uses": 1, "live_sessions": 0} == state
 
 
+async def test_a_refresh_that_is_sent_again_is_counted(pair: Control, tmp_path: Path) -> None:
+    """A service in trouble for a moment costs a repetition: no failure, and no line between the workers' own."""
+    figures = tmp_path / "figures.json"
+    await pair.fault("refresh", Fault("status", status=503))
+    options = ["--users", "1", "--scenario", "refresh", "--requests", "3", "--json", str(figures)]
+    run = await ended(*against(pair), *options)
+    counts = json.loads(figures.read_text())["counts"]
+
+    assert 0 == run.status, run.errors
+    assert (3, 0, 1) == (counts["requests"], counts["failed"], counts["retries"])
+
+
 async def test_requests_are_counted_as_the_service_counts_them(pair: Control, tmp_path: Path) -> None:
     """``--requests`` sends so many, over all processes, and the service has seen them."""
     figures = tmp_path / "figures.json"

@@ -1,0 +1,73 @@
+"""One process that makes load: how it ends."""
+
+import asyncio
+import time
+from dataclasses import replace
+
+import pytest
+
+from client.loadtest.pacing import Pacer
+from client.loadtest.worker import Worker
+from tests.client.loadtest.results import OPTIONS
+
+
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch) -> Worker:
+    """Return a worker that has hardly any patience with requests under way at the end."""
+    monkeypatch.setattr("client.loadtest.worker.DRAIN_GRACE_S", 0.0)
+    return Worker(replace(OPTIONS, timeout_s=0.05), "password", 0, 1)
+
+
+def paced(worker: Worker, *, duration_s: float, rate: float | None = None) -> Pacer:
+    """Let the run begin."""
+    worker._pacer = Pacer(time.monotonic, duration_s=duration_s, requests=None, rate=rate)
+    return worker._pacer
+
+
+async def test_a_slow_rate_is_not_cut_off(worker: Worker) -> None:
+    """Lanes that find no arrival left at the very beginning do not end those that wait for one."""
+    pacer = paced(worker, duration_s=1.0, rate=2)
+    begun: list[float] = []
+
+    async def lane() -> None:
+        while (due := await pacer.next_start()) is not None:
+            begun.append(due)
+
+    await worker._drained([asyncio.create_task(lane()) for _ in range(5)])
+
+    assert (2, 0) == (len(begun), worker._now.meter.counts.failed)
+
+
+async def test_a_request_that_does_not_end_is_a_failure(worker: Worker) -> None:
+    """Once nothing more is begun it gets the time that its own limits allow, and no more."""
+    pacer = paced(worker, duration_s=0.01)
+
+    async def lane(*, hangs: bool) -> None:
+        while await pacer.next_start() is not None:
+            await (asyncio.Event().wait() if hangs else asyncio.sleep(0))
+
+    lanes = [asyncio.create_task(lane(hangs=hangs)) for hangs in (True, False)]
+    await asyncio.wait_for(worker._drained(lanes), 5)
+
+    assert (1, {"not ended in time": 1}) == (worker._now.meter.counts.failed, dict(worker._now.meter.errors))
+
+
+async def test_a_lane_that_hears_no_cancellation_begins_nothing_more(worker: Worker) -> None:
+    """A defect in one lane ends the run at once, even if another takes its cancellation for a timeout."""
+    pacer = paced(worker, duration_s=600)
+    hanging = asyncio.Event()
+
+    async def deaf() -> None:
+        while await pacer.next_start() is not None:
+            hanging.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                continue
+
+    async def broken() -> None:
+        await hanging.wait()
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await asyncio.wait_for(worker._drained([asyncio.create_task(deaf()), asyncio.create_task(broken())]), 5)
