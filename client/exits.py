@@ -4,7 +4,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 from typing import Any, NoReturn
 
@@ -63,7 +64,8 @@ _ADVICE = {
 def run(work: Coroutine[Any, Any, Exit]) -> NoReturn:
     """Run a command to its exit code, with one line on standard error if it fails."""
     # As an exception, so that what was started is stopped, and temporary folders go.
-    signal.signal(signal.SIGTERM, _terminate)
+    for name in _endings():
+        signal.signal(name, _terminate)
     try:
         code = asyncio.run(work)
         sys.stdout.flush()
@@ -81,6 +83,35 @@ def run(work: Coroutine[Any, Any, Exit]) -> NoReturn:
 
 def _terminate(*_: object) -> NoReturn:
     sys.exit(Exit.TERMINATED)
+
+
+def _endings() -> list[signal.Signals]:
+    """Return what else than Ctrl-C asks for the end: SIGTERM, and a terminal that goes unless ``nohup`` forbids it.
+
+    Services that were started have sessions of their own, and hear nothing of the terminal.
+    """
+    hang_up = getattr(signal, "SIGHUP", None)  # not on Windows
+    heard = hang_up is not None and signal.getsignal(hang_up) is not signal.SIG_IGN
+    return [signal.SIGTERM, hang_up] if hang_up is not None and heard else [signal.SIGTERM]
+
+
+@contextmanager
+def interruptible(act: Callable[[], object]) -> Iterator[None]:
+    """Have Ctrl-C, and what else asks for the end, call *act* in the running event loop; afterwards all is as before.
+
+    Not by the loop's ``add_signal_handler``: Windows has none, and where it goes, SIGTERM kills without a word.
+    """
+    loop = asyncio.get_running_loop()
+
+    def hear(*_: object) -> None:
+        loop.call_soon_threadsafe(act)
+
+    before = {name: signal.signal(name, hear) for name in (signal.SIGINT, *_endings())}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
 
 
 def sentence(error: BaseException) -> str:

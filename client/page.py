@@ -1,7 +1,6 @@
 """Serves the web page: static files under a strict Content-Security-Policy, and the addresses of both services."""
 
 import asyncio
-import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -13,7 +12,7 @@ from yarl import URL
 
 from client.addresses import auth_base
 from client.errors import ConfigurationError
-from client.exits import Exit
+from client.exits import Exit, interruptible
 
 FILES: Final = Path(__file__).parent / "web"
 DEFAULT_AUTH_URL: Final = "http://localhost:8001"
@@ -131,9 +130,7 @@ async def serve_page(*, host: str, port: int, auth_url: str, api_url: str) -> Ex
         ConfigurationError: an address is none, or cannot be listened on.
     """
     stopped = asyncio.Event()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(name, stopped.set)
-    with bind(host, port) as listener:
+    with interruptible(stopped.set), bind(host, port) as listener:
         async with serving_page(listener, auth_url=auth_url, api_url=api_url):
             shown = f"[{host}]" if ":" in host else host
             print(f"client web listening on http://{shown}:{listener.getsockname()[1]}", flush=True)

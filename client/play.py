@@ -1,12 +1,11 @@
 """Both services and the web page, for play."""
 
 import asyncio
-import signal
 
 from rich.console import Console
 from yarl import URL
 
-from client.exits import Exit
+from client.exits import Exit, interruptible
 from client.page import bind, serving_page
 from client.services import running_services
 
@@ -23,10 +22,7 @@ async def play(console: Console, *, auth_port: int, resource_port: int, page_por
         ConfigurationError: the page's port is taken.
     """
     stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(name, stopped.set)
-    with bind("127.0.0.1", page_port) as listener:
+    with interruptible(stopped.set), bind("127.0.0.1", page_port) as listener:
         # By name: a browser takes 127.0.0.1 and localhost for two sites, and sends a SameSite cookie within one alone.
         origin = f"http://localhost:{listener.getsockname()[1]}"
         async with (

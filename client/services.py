@@ -114,6 +114,7 @@ async def _serving(package: str, environment: Mapping[str, str], folder: Path) -
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", package, "serve", cwd=_ROOT, env=environment,
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=errors,
+            start_new_session=True,  # Ctrl-C is for whoever started it, who may need it for a while
         )  # fmt: skip
     try:
         yield await _address(package, process, log)

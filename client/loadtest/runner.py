@@ -1,10 +1,9 @@
 """Runs a load test: checks first, then workers, then the verdict."""
 
 import asyncio
-import signal
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
 import aiohttp
 from rich.console import Console
@@ -13,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from yarl import URL
 
 from client.errors import ClientError, ConfigurationError
-from client.exits import sentence
+from client.exits import interruptible, sentence
 from client.loadtest.machine import Machine
 from client.loadtest.meter import Meter
 from client.loadtest.options import Options, Scenario
@@ -67,6 +66,7 @@ class Runner:
     def __init__(self, options: Options, password: str, console: Console) -> None:
         self._options, self._password, self._console = options, password, console
         self._workers: list[WorkerProcess] = []
+        self._stopping: set[asyncio.Task[None]] = set()
         self._interrupted = False
         self.result = Result(options, Machine.here(), time.time(), options.workers())
         self._view = View(self.result)
@@ -78,7 +78,7 @@ class Runner:
             WorkerFailed: the sessions could not be opened.
         """
         async with worker_processes(self._options, self._password) as self._workers:
-            with self._interruptible():
+            with interruptible(self._interrupt):
                 async with self._started() as listening:
                     began_at = time.monotonic()
                     if not self._interrupted:
@@ -138,24 +138,10 @@ class Runner:
             elif isinstance(outcome, BaseException) and not isinstance(outcome, WorkerFailed):
                 raise outcome
 
-    @contextmanager
-    def _interruptible(self) -> Iterator[None]:
-        """Let the first Ctrl-C or SIGTERM end the run in order, and the second at once."""
-        loop = asyncio.get_running_loop()
-        stopping: set[asyncio.Task[None]] = set()
-
-        def interrupt() -> None:
-            if self._interrupted:
-                for worker in self._workers:
-                    worker.kill()
-            self._interrupted = self._view.stopping = True
-            stopping.update(asyncio.create_task(worker.order("stop")) for worker in self._workers)
-
-        handled = (signal.SIGINT, signal.SIGTERM)
-        for name in handled:
-            loop.add_signal_handler(name, interrupt)
-        try:
-            yield
-        finally:
-            for name in handled:
-                loop.remove_signal_handler(name)
+    def _interrupt(self) -> None:
+        """End the run in order, the first time; the second time at once."""
+        if self._interrupted:
+            for worker in self._workers:
+                worker.kill()
+        self._interrupted = self._view.stopping = True
+        self._stopping.update(asyncio.create_task(worker.order("stop")) for worker in self._workers)

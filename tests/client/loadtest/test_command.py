@@ -2,18 +2,22 @@
 
 import asyncio
 import json
+import os
+import re
 import signal
 import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from tests.conformance.auth_fake import PASSWORD
 from tests.conformance.faults import Fault
 from tests.conformance.pair import Control
 
+TIMEOUT_S = 120.0
 REPOSITORY = Path(__file__).parents[3]
 
 
@@ -26,18 +30,27 @@ class Ended:
 
 
 async def started(*arguments: str) -> asyncio.subprocess.Process:
-    """Start the command."""
+    """Start the command, as the leader of a process group of its own: a shell does the same."""
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "client", "loadtest", *arguments, cwd=REPOSITORY,
+        sys.executable, "-m", "client", "loadtest", *arguments, cwd=REPOSITORY, start_new_session=True,
         stdin=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
 
 
+async def end_of(process: asyncio.subprocess.Process, *, password: str = PASSWORD) -> Ended:
+    """Wait for the end of the command; none takes minutes."""
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            _, errors = await process.communicate(f"{password}\n".encode())
+    finally:
+        if process.returncode is None:
+            process.kill()
+    return Ended(process.returncode, errors.decode())
+
+
 async def ended(*arguments: str, password: str = PASSWORD) -> Ended:
     """Run the command to its end."""
-    process = await started(*arguments)
-    _, errors = await process.communicate(f"{password}\n".encode())
-    return Ended(process.returncode, errors.decode())
+    return await end_of(await started(*arguments), password=password)
 
 
 def against(pair: Control) -> list[str]:
@@ -161,13 +174,39 @@ async def test_ctrl_c_ends_with_the_report_so_far(pair: Control, tmp_path: Path)
     assert process.stdin is not None
     process.stdin.write(f"{PASSWORD}\n".encode())
     await process.stdin.drain()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(TIMEOUT_S):
         while (await pair.counts("api_requests"))["api_requests"] < 100:  # noqa: ASYNC110 - the state of another process
             await asyncio.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, errors = await process.communicate()
+    run = await end_of(process)
     read = json.loads(figures.read_text())
 
-    assert 0 == process.returncode, errors.decode()
+    assert 0 == run.status, run.errors
     assert (["The run was interrupted."], True) == ([r for r in read["remarks"] if "interrupted" in r], page.exists())
     assert {"live_sessions": 0} == await pair.counts("live_sessions")
+
+
+async def test_ctrl_c_at_a_terminal_leaves_the_services_to_the_run(tmp_path: Path) -> None:
+    """A terminal tells the whole process group; services that ended at once would fail what is under way."""
+    figures = tmp_path / "figures.json"
+    process = await started("--self-contained", "--duration", "600", "--users", "2", "--json", str(figures))
+    assert process.stderr is not None
+    async with asyncio.timeout(TIMEOUT_S), aiohttp.ClientSession() as http:
+        addresses: list[str] = []
+        while not addresses:
+            addresses = re.findall(r"http://\S+", (await process.stderr.readline()).decode())
+        while await accepted(http, addresses[1]) < 100:  # noqa: ASYNC110 - the state of another process
+            await asyncio.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    run = await end_of(process)
+
+    assert 0 == run.status, run.errors
+    assert (0, True) == (json.loads(figures.read_text())["counts"]["failed"], "The run was interrupted." in run.errors)
+
+
+async def accepted(http: aiohttp.ClientSession, api_url: str) -> float:
+    """Return how many requests the resource service has let in."""
+    async with http.get(f"{api_url}/metrics") as response:
+        text = await response.text()
+    found = re.search(r'^resource_authentications_total{outcome="accepted"} (\S+)$', text, re.MULTILINE)
+    return float(found[1]) if found else 0.0
