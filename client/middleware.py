@@ -81,7 +81,7 @@ async def _signed(request: ClientRequest, handler: ClientHandlerType, token: str
     finally:
         # An outer middleware that sends the request again gets a fresh token; and errors that quote the request's
         # headers (ClientResponseError does) quote no token.
-        del request.headers[hdrs.AUTHORIZATION]
+        request.headers.popall(hdrs.AUTHORIZATION, None)  # an inner middleware may have taken it off
 
 
 async def _discard(request: ClientRequest, response: ClientResponse) -> None:

@@ -72,6 +72,19 @@ async def test_a_redirect_from_https_to_http_is_another_origin(source: TokenSour
     assert [None] == seen
 
 
+async def test_an_inner_middleware_may_take_the_signature_off(source: TokenSource, pair: Control) -> None:
+    """It wants one call bare: that is no error."""
+
+    async def bare(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+        del request.headers["Authorization"]
+        return await handler(request)
+
+    async with aiohttp.ClientSession(middlewares=[BearerAuth(source, origins=[pair.api_url]), bare]) as http:
+        await fetch(http, f"{pair.api_url}/public")
+
+    assert {"seen": [None]} == await pair.counts("seen")
+
+
 def test_origins_are_checked_when_it_is_made() -> None:
     """A typing error does not wait for the first request."""
     with pytest.raises(ConfigurationError, match=r"plain http to api\.example"):
