@@ -11,7 +11,7 @@ from plotly.subplots import make_subplots
 from client.loadtest.result import Result
 
 BLUE, CYAN, ORANGE, GREEN, RED, VIOLET = "#3b82f6", "#06b6d4", "#f59e0b", "#10b981", "#ef4444", "#a855f7"
-BEATS_SHOWN: Final = 120  # more lines would hide what they mark
+BEATS_SHOWN: Final = 120  # the report says so; more lines would hide what they mark
 BINS: Final = 48
 # Shares of requests that were faster, up to where 99.999 % were.
 _SHARES: Final = [0.0, *(100 * (1 - 10 ** (-step / 16)) for step in range(1, 81))]

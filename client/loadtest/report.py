@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from hdrh.histogram import HdrHistogram
 from plotly.offline import get_plotlyjs
 
-from client.loadtest.charts import distribution, over_time, percentiles
+from client.loadtest.charts import BEATS_SHOWN, distribution, over_time, percentiles
 from client.loadtest.meter import EXCHANGE, quantiles_ms
 from client.loadtest.result import Result
 
@@ -38,6 +38,7 @@ def render(result: Result) -> str:
         when=f"{began:%Y-%m-%d %H:%M:%S} UTC, {result.elapsed_s:.1f} s",
         verdict=_verdict(result),
         tiles=_tiles(result),
+        marked=_marked(result),
         over_time=f"<script>{get_plotlyjs()}</script>{_chart(over_time(result), 'over-time')}",
         distribution=_chart(distribution(result), "distribution"),
         percentiles=_chart(percentiles(result), "percentiles"),
@@ -57,6 +58,12 @@ def _chart(figure: go.Figure, name: str) -> str:
         full_html=False, include_plotlyjs=False, div_id=name, config={"displayModeBar": False, "responsive": True}
     )
     return html
+
+
+def _marked(result: Result) -> str:
+    """Say how many expiries are marked, if not all are."""
+    beats = len(result.beats_s)
+    return f" (the first {BEATS_SHOWN} of {beats:,} times)" if beats > BEATS_SHOWN else ""
 
 
 def _verdict(result: Result) -> str:

@@ -4,6 +4,7 @@ import re
 from html.parser import HTMLParser
 
 from client.loadtest.charts import distribution, over_time, percentiles
+from client.loadtest.meter import Meter
 from client.loadtest.report import render
 from tests.client.loadtest.results import result
 
@@ -66,10 +67,22 @@ def test_expiries_are_lines_over_time() -> None:
     assert {1.0, 2.0} == lines
 
 
+def test_the_report_says_which_expiries_are_marked() -> None:
+    """Of very many only the first are, and nobody has to find that out."""
+    run = result()
+    few = render(run)
+    run.elapsed_s = 1234.0
+    many = render(run)
+
+    assert (False, True) == ("stop being good (" in few, "stop being good (the first 120 of 1,234 times)" in many)
+
+
 def test_charts_of_an_empty_run_are_empty() -> None:
-    """A run that was interrupted at once has a report all the same."""
+    """A run that was interrupted at once has a report all the same, which says that nothing was measured."""
     run = result()
     run.points.clear()
-    run.total.latencies.clear()
+    run.total = Meter()
+    figures = [over_time(run), distribution(run), percentiles(run)]
 
-    assert "No request was made." not in render(run)
+    assert [0, 0, 0] == [sum(len(trace.x) for trace in figure.data) for figure in figures]
+    assert "No request was made." in render(run)
