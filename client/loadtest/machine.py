@@ -29,12 +29,16 @@ class Machine:
     @classmethod
     def here(cls) -> "Machine":
         """Describe this machine."""
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         python = f"{platform.python_implementation()} {platform.python_version()}"
         return cls(
-            _processor(), cores, _memory_gib(), f"{platform.system()} {platform.release()}", python,
+            _processor(), usable_cores(), _memory_gib(), f"{platform.system()} {platform.release()}", python,
             version("aiohttp"), _own_version(),
         )  # fmt: skip
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use: in a container, perhaps few of many."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _processor() -> str:

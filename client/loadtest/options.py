@@ -1,6 +1,5 @@
 """What a load test is to do."""
 
-import os
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -10,6 +9,7 @@ from yarl import URL
 
 from client.addresses import auth_base, origins
 from client.errors import ConfigurationError
+from client.loadtest.machine import usable_cores
 
 DEFAULT_API_URL: Final = "http://127.0.0.1:8002"
 DEFAULT_DURATION_S: Final = 10.0
@@ -99,7 +99,7 @@ class Options:
     def workers(self) -> int:
         """Return how many processes make the load: none without a session and a request of its own."""
         # Half of the cores: whoever tests on one machine needs the other half for the services.
-        wanted = self.processes or max(1, (os.cpu_count() or 1) // 2)
+        wanted = self.processes or max(1, usable_cores() // 2)
         return max(1, min(wanted, self.users, self.lanes, self.requests or wanted))
 
 

@@ -60,6 +60,14 @@ def test_no_process_without_work(users: int, requests: int | None, expected: int
     assert expected == options.workers()
 
 
+def test_cores_of_others_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One process for every two cores that this one may use, of however many there are."""
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(6)), raising=False)
+
+    assert 3 == replace(GOOD, processes=0).workers()
+
+
 def test_shares_are_nearly_equal_and_complete() -> None:
     """Parts of the work differ by one at most, and nothing is lost."""
     shares = [share(10, 4, part) for part in range(4)]
