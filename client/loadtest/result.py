@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from client.loadtest.machine import Machine
-from client.loadtest.meter import EXCHANGE, LAG, Meter, quantiles_ms
+from client.loadtest.meter import EXCHANGE, LAG, Meter, percentiles_ms, quantiles_ms
 from client.loadtest.options import Options
 
 CPU_LIMIT: Final = 0.9  # of a core: a process that needs more is behind with its own work
@@ -78,7 +78,7 @@ class Result:
     def _close(self, number: int) -> None:
         _, meter = self._open.pop(number)
         length = self.options.interval_s
-        q = quantiles_ms(meter.latency()) or {}
+        q = percentiles_ms(meter.latency()) or {}
         counts = meter.counts
         self.points.append(
             Point(
@@ -121,7 +121,7 @@ class Result:
     def remarks(self) -> list[str]:
         """Return what a reader of the figures must know, one sentence each."""
         remarks = []
-        lag = quantiles_ms(self.total.latency(what=LAG))
+        lag = percentiles_ms(self.total.latency(what=LAG))
         lag_ms = lag["p95"] if lag else 0.0
         if self.busiest >= CPU_LIMIT or lag_ms >= LAG_LIMIT_MS:
             remarks.append(

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Final
 
 import aiohttp
 from rich.console import Console
@@ -21,6 +22,8 @@ from client.loadtest.result import Result
 from client.loadtest.view import View
 from client.middleware import BearerAuth
 from client.source import TokenSource
+
+DRAW_EVERY_S: Final = 1.0  # at least; nothing but the time is new in between
 
 
 async def check(options: Options, password: str) -> None:
@@ -68,6 +71,7 @@ class Runner:
         self._workers: list[WorkerProcess] = []
         self._stopping: set[asyncio.Task[None]] = set()
         self._interrupted = False
+        self._heard_at = 0.0  # of the last interval: after it the workers log out, which is no part of the run
         self.result = Result(options, Machine.here(), time.time(), options.workers())
         self._view = View(self.result)
 
@@ -80,10 +84,10 @@ class Runner:
         async with worker_processes(self._options, self._password) as self._workers:
             with interruptible(self._interrupt):
                 async with self._started() as listening:
-                    began_at = time.monotonic()
+                    began_at = self._heard_at = time.monotonic()
                     if not self._interrupted:
                         await self._watch(listening)
-                    self.result.finish(time.monotonic() - began_at)
+                    self.result.finish(self._heard_at - began_at)
         self.result.interrupted = self._interrupted
         return self.result
 
@@ -109,6 +113,7 @@ class Runner:
         if "sessions" in line:
             opened.put_nowait(line["sessions"])
         else:
+            self._heard_at = time.monotonic()
             self.result.take(worker, line["interval"], Meter.from_dict(line["meter"]))
 
     async def _sessions(self, opened: "asyncio.Queue[int]", listening: list["asyncio.Task[None]"]) -> None:
@@ -130,13 +135,21 @@ class Runner:
 
     async def _watch(self, listening: list["asyncio.Task[None]"]) -> None:
         self._view.start()
-        with Live(self._view, console=self._console, refresh_per_second=4, transient=True):
+        # Drawn by the loop: a thread would read the figures while they change.
+        with Live(self._view, console=self._console, auto_refresh=False, transient=True) as live:
+            drawing = asyncio.create_task(self._draw(live))
             outcomes = await asyncio.gather(*listening, return_exceptions=True)
+            drawing.cancel()
         for outcome in outcomes:
             if isinstance(outcome, WorkerFailed) and not self._interrupted:
                 self.result.broken = str(outcome)
             elif isinstance(outcome, BaseException) and not isinstance(outcome, WorkerFailed):
                 raise outcome
+
+    async def _draw(self, live: Live) -> None:
+        while True:
+            live.refresh()
+            await asyncio.sleep(min(self._options.interval_s, DRAW_EVERY_S))
 
     def _interrupt(self) -> None:
         """End the run in order, the first time; the second time at once."""

@@ -9,7 +9,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from client.loadtest.meter import EXCHANGE, quantiles_ms
+from client.loadtest.meter import EXCHANGE, percentiles_ms
 from client.loadtest.result import Result
 
 ERRORS_SHOWN = 6
@@ -83,7 +83,7 @@ def _latencies(result: Result) -> Table:
 
 
 def _row(table: Table, name: str, values: HdrHistogram) -> None:
-    if (q := quantiles_ms(values)) is not None:
+    if (q := percentiles_ms(values)) is not None:
         table.add_row(name, f"{q['count']:,}", *(f"{q[key]:,.1f}" for key in ("p50", "p95", "p99", "max")))
 
 

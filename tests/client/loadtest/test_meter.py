@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from client.loadtest.meter import EXCHANGE, LAG, LONGEST_US, Meter, histogram, quantiles_ms
+from client.loadtest.meter import EXCHANGE, LAG, LONGEST_US, PERCENTILES, Meter, histogram, percentiles_ms, quantiles_ms
 
 
 def sample() -> Meter:
@@ -71,6 +71,14 @@ def test_quantiles_are_in_milliseconds() -> None:
 
     assert quantiles is not None
     assert (1, 1.5, 1.5) == (quantiles["count"], round(quantiles["p50"], 2), round(quantiles["max"], 2))
+
+
+def test_percentiles_are_those_of_the_histogram() -> None:
+    """All of them are found in one pass, and none is another for that."""
+    values = sample().latency()
+    one_by_one = {f"p{share:g}": values.get_value_at_percentile(share) / 1000 for share in PERCENTILES}
+
+    assert {"count": 3, **one_by_one, "max": values.get_max_value() / 1000} == percentiles_ms(values)
 
 
 def test_of_nothing_there_are_no_quantiles() -> None:
