@@ -80,7 +80,8 @@ class Command:
                     running_services(access_ttl_s=ACCESS_TTL_S, auth_port=self.ports[0], resource_port=self.ports[1])
                 )
             except ServiceFailed as error:
-                raise ConfigurationError(str(error).splitlines()[0].rstrip(":")) from error
+                said, *log = str(error).splitlines()
+                raise ConfigurationError(" ".join([said, *log[-1:]])) from error  # its last line says why
         async with stack:
             yield (
                 replace(self.options, auth_url=services.auth_url, api_url=services.api_url, username=services.username),
