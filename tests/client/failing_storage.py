@@ -17,12 +17,20 @@ class FailingStorage(MemoryStorage):
         self.failing: set[str] = set()
         self.stalling: set[str] = set()
         self.saves = 0
+        self._failed = asyncio.Event()
 
     async def _check(self, call: str) -> None:
         if call in self.stalling:
             await asyncio.Event().wait()
         if call in self.failing:
+            self._failed.set()
             raise OSError(28, "No space left on device")
+
+    async def next_failure(self) -> None:
+        """Wait until a call has failed."""
+        self._failed.clear()
+        await self._failed.wait()
+        await asyncio.sleep(0)  # whoever called counts it now
 
     async def load(self, account: str) -> StoredSession | None:
         await self._check("load")

@@ -1,6 +1,7 @@
 """One process of several that share a token file: ``python -m tests.client.one_of_many AUTH API FILE REQUESTS``.
 
-Prints a line when it is ready, begins when it reads one, and prints one JSON object when it is done.
+Prints a line when it is ready, with the stored token in hand; begins when it reads one; prints one JSON object when it
+is done.
 """
 
 import asyncio
@@ -22,6 +23,7 @@ async def main(auth_url: str, api_url: str, token_file: str, requests: int) -> N
             async with http.get(f"{api_url}/things") as response:
                 statuses.append(response.status)
 
+    await source.token()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     sys.stdin.readline()

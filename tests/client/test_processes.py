@@ -30,7 +30,8 @@ async def test_processes_share_one_session(pair: Control, token_file: Path, coun
     assert (0, 1, 1) == (state["reuses"], state["most_uses"], state["live_sessions"])
     # Expiries, and no more: 401s of several processes for one token cost one refresh.
     assert sum(result["refreshes"] for result in results) == state["rotations"] <= state["expiries"]
-    assert sum(result["adopted"] for result in results) > count
+    # All begin with one token. When it runs out one process refreshes, and the others adopt, however late they run.
+    assert sum(result["adopted"] for result in results) >= count + (count - 1)
 
 
 async def one_of_many(pair: Control, token_file: Path) -> asyncio.subprocess.Process:

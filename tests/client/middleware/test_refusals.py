@@ -6,7 +6,7 @@ import aiohttp
 import pytest
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 
-from client import BearerAuth, LoginRequired, RefreshUnavailable, TokenSource
+from client import BearerAuth, LoginRequired, MemoryStorage, RefreshUnavailable, TokenSource
 from tests.client.conftest import MakeSource
 from tests.client.middleware.calls import fetch
 from tests.conformance.auth_fake import PASSWORD
@@ -57,15 +57,19 @@ async def test_a_session_that_is_over_is_a_typed_error(http: aiohttp.ClientSessi
 
 async def test_an_auth_service_that_is_away_is_a_typed_error(make_source: MakeSource, pair: Control) -> None:
     """The call fails, the session does not."""
-    source = make_source(refresh_timeout_s=0.5)
-    await source.login("zs", PASSWORD)
+    storage = MemoryStorage()
+    await make_source(storage).login("zs", PASSWORD)
+    hasty, patient = (
+        BearerAuth(make_source(storage, refresh_timeout_s=limit), origins=[pair.api_url]) for limit in (0.5, 10)
+    )
     await pair.expire()
     await pair.fault("refresh", *[Fault("status", status=503)] * 50)
-    async with aiohttp.ClientSession(middlewares=[BearerAuth(source, origins=[pair.api_url])]) as http:
+    async with aiohttp.ClientSession() as http:
         with pytest.raises(RefreshUnavailable):
-            await fetch(http, f"{pair.api_url}/things")
+            await http.get(f"{pair.api_url}/things", middlewares=[hasty])
         await pair.clear_faults()
-        assert 200 == await fetch(http, f"{pair.api_url}/things")
+        async with http.get(f"{pair.api_url}/things", middlewares=[patient]) as response:
+            assert 200 == response.status
 
 
 async def test_a_caller_that_times_out_takes_nobody_along(http: aiohttp.ClientSession, pair: Control) -> None:
