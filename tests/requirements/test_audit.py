@@ -22,8 +22,12 @@ HOLE = {**NOTHING, "jinja2": ["PYSEC-2019-217"]}
 @pytest.fixture
 def locked(tmp_path: Path) -> Path:
     """A lock file of two packages. Nothing of it is installed."""
-    path = tmp_path / "locked.txt"
-    path.write_text("".join(f"{name}==2.10 --hash=sha256:{'0' * 64}\n" for name in LOCKED))
+    return lock_file(tmp_path / "locked.txt", *LOCKED)
+
+
+def lock_file(path: Path, *packages: str) -> Path:
+    """Lock packages."""
+    path.write_text("".join(f"{name}==2.10 --hash=sha256:{'0' * 64}\n" for name in packages))
     return path
 
 
@@ -77,8 +81,7 @@ async def test_what_is_told_decides(
 
 async def test_each_file_is_audited(tmp_path: Path, locked: Path) -> None:
     """A package that only the second of two files has is looked up with those of the first."""
-    extra = tmp_path / "extra.txt"
-    extra.write_text(locked.read_text() + f"werkzeug==2.10 --hash=sha256:{'0' * 64}\n")
+    extra = lock_file(tmp_path / "extra.txt", *LOCKED, "werkzeug")
     async with answering(Advisories({**NOTHING, "werkzeug": ["PYSEC-2023-221"]}, None), tmp_path) as environment:
         status, output = await audit(locked, extra, environment=environment)
 
