@@ -4,7 +4,7 @@ VENV ?= .venv
 PYTEST_WORKERS ?= 2
 BIN := $(VENV)/bin
 PACKAGES := auth_service resource_service client
-AUDIT = $(BIN)/python requirements/audit.py requirements/main.txt
+AUDIT = $(BIN)/python requirements/audit.py requirements/main.txt requirements/otel.txt
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test chaos test-compose bench bench-check lint audit format lock clean
@@ -58,7 +58,7 @@ lint: setup ## ruff, mypy --strict, import-linter, bandit, pip-audit
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml $(PACKAGES)
 	$(AUDIT) || [ $$? -eq 3 ]
 
-audit: setup ## known vulnerabilities of what is locked; fails also where nobody can be asked
+audit: setup ## known vulnerabilities of what the images hold; fails also where nobody can be asked
 	$(AUDIT)
 
 format: setup ## let ruff rewrite what it can

@@ -1,6 +1,10 @@
-"""What nginx repeats at another replica: nothing that could happen twice, unless the protocol makes it happen once."""
+"""What nginx repeats at another replica, and what it answers by itself.
+
+It repeats nothing that could happen twice, unless the protocol makes it happen once.
+"""
 
 import asyncio
+import json
 import os
 import secrets
 from collections import Counter
@@ -8,15 +12,23 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from tests.compose.stack import CHECKOUT, free_ports, run
 
 IMAGE = os.environ.get("NGINX_IMAGE", "nginx:1.22")
 WITHIN_S = 30
 KEY = {"Idempotency-Key": "k"}
+SAFE = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "x-frame-options": "DENY",
+    "cache-control": "no-store",
+}
 
 
 @dataclass
@@ -36,9 +48,34 @@ class DyingReplica:
         writer.close()
 
 
+class SpeakingReplica:
+    """Answers each request as a service does that is not available, with headers of its own."""
+
+    ANSWER = b"".join(
+        [
+            b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: 2\r\n",
+            b"Retry-After: 7\r\nCache-Control: private\r\nX-Frame-Options: SAMEORIGIN\r\nConnection: close\r\n\r\n{}",
+        ]
+    )
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one request."""
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(self.ANSWER)
+        await writer.drain()
+        writer.close()
+
+
+class Replica(Protocol):
+    """What stands behind nginx."""
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection."""
+
+
 @asynccontextmanager
-async def nginx_before(replica: DyingReplica, folder: Path) -> AsyncIterator[str]:
-    """Run nginx with the stack's configuration before two dying replicas; give the address of the auth service."""
+async def nginx_before(replica: Replica, folder: Path) -> AsyncIterator[tuple[str, str]]:
+    """Run nginx with the stack's configuration before two such replicas; give the addresses of both services."""
     server = await asyncio.start_server(replica.serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     auth, resource = free_ports(2)
@@ -58,7 +95,7 @@ async def nginx_before(replica: DyingReplica, folder: Path) -> AsyncIterator[str
     try:
         async with server:
             await listening(auth)
-            yield f"http://127.0.0.1:{auth}"
+            yield f"http://127.0.0.1:{auth}", f"http://127.0.0.1:{resource}"
     finally:
         run("docker", "rm", "--force", name)
 
@@ -94,7 +131,7 @@ async def test_what_is_repeated(tmp_path: Path, method: str, path: str, headers:
     """
     replica = DyingReplica()
     async with (
-        nginx_before(replica, tmp_path) as url,
+        nginx_before(replica, tmp_path) as (url, _),
         aiohttp.ClientSession(url) as http,
         http.request(method, path, headers=headers, data="{}") as response,
     ):
@@ -107,9 +144,82 @@ async def test_what_is_repeated(tmp_path: Path, method: str, path: str, headers:
 async def test_hang_up_is_passed_on(tmp_path: Path) -> None:
     """A client that hangs up is gone for the replica, too: the rotation rule depends on it."""
     replica = DyingReplica(waits=True)
-    async with nginx_before(replica, tmp_path) as url, aiohttp.ClientSession() as http:
+    async with nginx_before(replica, tmp_path) as (url, _), aiohttp.ClientSession() as http:
         with pytest.raises(TimeoutError):
             await http.post(f"{url}/refresh", headers=KEY, timeout=aiohttp.ClientTimeout(total=1))
         await asyncio.wait_for(replica.hung_up.wait(), WITHIN_S)
 
     assert {"POST /refresh": 1} == replica.asked
+
+
+async def told(url: str, request: bytes) -> tuple[int, dict[str, list[str]], bytes]:
+    """Send bytes; return status, headers by lower-case name, and body of the one answer."""
+    address = URL(url)
+    reader, writer = await asyncio.open_connection(address.host, address.port)
+    writer.write(request)
+    first, *lines = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), WITHIN_S)).decode().splitlines()[:-1]
+    headers: dict[str, list[str]] = {}
+    for name, value in (line.split(": ", 1) for line in lines):
+        headers.setdefault(name.lower(), []).append(value)
+    # Not until the end: nginx holds a connection open on which it was sent too much.
+    body = await asyncio.wait_for(reader.readexactly(int(headers["content-length"][0])), WITHIN_S)
+    writer.close()
+    return int(first.split()[1]), headers, body
+
+
+LOCAL = b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "code"),
+    [
+        pytest.param(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n", 400, "invalid_request", id="no Host"),
+        pytest.param(
+            b"GET /" + LOCAL + b"X: " + b"x" * 40_000 + b"\r\n\r\n", 400, "invalid_request", id="a head too large"
+        ),
+        pytest.param(b"NO HTTP\r\n\r\n", 400, "invalid_request", id="no HTTP"),
+        pytest.param(b"GET /" + b"x" * 40_000 + LOCAL + b"\r\n", 414, "invalid_request", id="an address too long"),
+        pytest.param(b"GET / HTTP/9.9\r\n\r\n", 505, "server_error", id="another version"),
+        pytest.param(b"GET /metrics" + LOCAL + b"\r\n", 404, "not_found", id="metrics of one replica"),
+        pytest.param(b"TRACE /" + LOCAL + b"\r\n", 405, "method_not_allowed", id="TRACE"),
+        pytest.param(
+            b"POST /echo" + LOCAL + b"Content-Length: 10000000\r\n\r\n", 413, "payload_too_large", id="body too large"
+        ),
+        pytest.param(
+            b"POST /" + LOCAL + b"Transfer-Encoding: gzip\r\n\r\n", 501, "server_error", id="an unknown coding"
+        ),
+        pytest.param(b"GET /" + LOCAL + b"\r\n", 503, "unavailable", id="no replica"),
+    ],
+)
+async def test_nginx_answers_as_the_services_do(tmp_path: Path, request_: bytes, status: int, code: str) -> None:
+    """What nginx refuses by itself, before either service, is JSON of the one error shape with the safe headers."""
+    async with nginx_before(DyingReplica(), tmp_path) as urls:
+        answers = [await told(url, request_) for url in urls]
+
+    for found, headers, body in answers:
+        assert (status, ["application/json"]) == (found, headers["content-type"])
+        assert {name: [value] for name, value in SAFE.items()} == {name: headers.get(name) for name in SAFE}
+        assert (["1"] if status == 503 else None) == headers.get("retry-after")
+        assert {"error", "error_description"} == json.loads(body).keys()
+        assert code == json.loads(body)["error"]
+
+
+async def test_what_is_internal_is_not_found(tmp_path: Path) -> None:
+    """The location that nginx rewrites to is nobody's to ask."""
+    async with nginx_before(DyingReplica(), tmp_path) as (auth, _):
+        status, _, body = await told(auth, b"POST /refresh-without-key" + LOCAL + b"Content-Length: 0\r\n\r\n")
+
+    assert (404, "not_found") == (status, json.loads(body)["error"])
+
+
+async def test_what_a_service_says_stays_as_it_is(tmp_path: Path) -> None:
+    """Nothing is added to the headers of a service's answer."""
+    async with nginx_before(SpeakingReplica(), tmp_path) as urls:
+        answers = [await told(url, b"GET /" + LOCAL + b"\r\n") for url in urls]
+
+    for status, headers, body in answers:
+        assert (503, b"{}") == (status, body)
+        assert ["7"] == headers["retry-after"]
+        assert ["private"] == headers["cache-control"]
+        assert ["SAMEORIGIN"] == headers["x-frame-options"]
+        assert "referrer-policy" not in headers

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -21,15 +22,19 @@ HOLE = {**NOTHING, "jinja2": ["PYSEC-2019-217"]}
 @pytest.fixture
 def locked(tmp_path: Path) -> Path:
     """A lock file of two packages. Nothing of it is installed."""
-    path = tmp_path / "locked.txt"
-    path.write_text("".join(f"{name}==2.10 --hash=sha256:{'0' * 64}\n" for name in LOCKED))
+    return lock_file(tmp_path / "locked.txt", *LOCKED)
+
+
+def lock_file(path: Path, *packages: str) -> Path:
+    """Lock packages."""
+    path.write_text("".join(f"{name}==2.10 --hash=sha256:{'0' * 64}\n" for name in packages))
     return path
 
 
-async def audit(file: Path, environment: Mapping[str, str]) -> tuple[int, str]:
+async def audit(*files: Path, environment: Mapping[str, str]) -> tuple[int, str]:
     """Run what the Makefile runs; return the exit status and what was said."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, CHECKOUT / "requirements" / "audit.py", file),
+        *(sys.executable, CHECKOUT / "requirements" / "audit.py", *files),
         env={**os.environ, **environment},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
@@ -68,16 +73,36 @@ async def test_what_is_told_decides(
     """A vulnerability fails, whoever knows it; a source that does not know a package has not cleared it."""
     advisories = Advisories(pypi, osv)
     async with answering(advisories, tmp_path) as environment:
-        found, output = await audit(locked, environment)
+        found, output = await audit(locked, environment=environment)
 
     assert (status, asked) == (found, advisories.asked), output
     assert said in output
 
 
+async def test_each_file_is_audited(tmp_path: Path, locked: Path) -> None:
+    """A package that only the second of two files has is looked up with those of the first."""
+    extra = lock_file(tmp_path / "extra.txt", *LOCKED, "werkzeug")
+    async with answering(Advisories({**NOTHING, "werkzeug": ["PYSEC-2023-221"]}, None), tmp_path) as environment:
+        status, output = await audit(locked, extra, environment=environment)
+
+    assert VULNERABLE == status
+    assert "werkzeug 2.10: PYSEC-2023-221" in output
+
+
+def test_whatever_an_image_may_hold_is_audited() -> None:
+    """``make audit`` names each lock file but that of development: a build takes any of them as REQUIREMENTS."""
+    command = subprocess.run(
+        ["make", "--just-print", "--old-file=setup", "audit"], cwd=CHECKOUT, capture_output=True, check=True, text=True
+    )
+    files = {f"requirements/{path.name}" for path in (CHECKOUT / "requirements").glob("*.txt")}
+
+    assert files - {"requirements/dev.txt"} == set(re.findall(r"requirements/\w+\.txt", command.stdout))
+
+
 async def test_without_a_network_nothing_is_claimed(tmp_path: Path, locked: Path) -> None:
     """Where no source can be reached, the run says so and has a status of its own."""
     nowhere = {"HTTPS_PROXY": "http://127.0.0.1:9", "PIP_CACHE_DIR": str(tmp_path / "cache")}
-    status, output = await audit(locked, nowhere)
+    status, output = await audit(locked, environment=nowhere)
 
     assert UNANSWERED == status
     assert "NOT AUDITED: no source of advisories answered" in output
@@ -89,7 +114,7 @@ async def test_a_file_that_cannot_be_read_is_no_silence(tmp_path: Path) -> None:
     broken = tmp_path / "broken.txt"
     broken.write_text("jinja2==\n")
 
-    assert [UNUSABLE] * 2 == [(await audit(file, {}))[0] for file in (broken, tmp_path / "missing.txt")]
+    assert [UNUSABLE] * 2 == [(await audit(file, environment={}))[0] for file in (broken, tmp_path / "missing.txt")]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Coroutine
 
 import pytest
 
@@ -36,11 +37,23 @@ async def test_header_bombs_are_refused_and_not_kept(service: Service) -> None:
 
 
 async def drop_bombs(service: Service) -> None:
-    """Send each bomb many times at once; each must be refused, and others answered."""
+    """Send each bomb many times at once; each must be refused, and others answered meanwhile."""
     for name, head in BOMBS.items():
-        for answer in await asyncio.gather(*(exchange(service, head) for _ in range(BOMBS_AT_ONCE))):
+        for answer in await while_others_are_answered(
+            service, *(exchange(service, head) for _ in range(BOMBS_AT_ONCE))
+        ):
             assert answer == b"" or re.match(rb"HTTP/1\.[01] 4", answer), (name, answer[:80])
-        await answers_others(service)
+
+
+async def while_others_are_answered(service: Service, *exchanges: Coroutine[None, None, bytes]) -> list[bytes]:
+    """Return what the exchanges bring; as long as they are under way, others must be answered."""
+    under_way = asyncio.gather(*exchanges)
+    try:
+        while not under_way.done():
+            await answers_others(service)
+        return await under_way
+    finally:
+        under_way.cancel()
 
 
 async def test_bombs_behind_a_declined_upgrade_are_not_kept(service: Service) -> None:
@@ -48,7 +61,8 @@ async def test_bombs_behind_a_declined_upgrade_are_not_kept(service: Service) ->
     upgrade = b"GET /health/live HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
     before = await footprint(service)
     for _ in range(WAVES):
-        answers = await asyncio.gather(*(exchange(service, upgrade + BOMBS["zeros"]) for _ in range(BOMBS_AT_ONCE)))
+        bombs = (exchange(service, upgrade + BOMBS["zeros"]) for _ in range(BOMBS_AT_ONCE))
+        answers = await while_others_are_answered(service, *bombs)
         assert all(answer == b"" or answer.startswith(b"HTTP/1.1 200 ") for answer in answers), answers
     await before.descriptors_given_up()
 
@@ -77,8 +91,7 @@ async def test_broken_pipelines_at_once_end_with_one_400_each(service: Service, 
     size = -(-len(pipeline) // parts)
     pieces = [pipeline[start : start + size] for start in range(0, len(pipeline), size)]
     before = await footprint(service)
-    answers = await asyncio.gather(*(exchange(service, *pieces) for _ in range(PIPELINES)))
-    await answers_others(service)
+    answers = await while_others_are_answered(service, *(exchange(service, *pieces) for _ in range(PIPELINES)))
     await before.descriptors_given_up()
     statuses = {b" ".join(re.findall(rb"HTTP/1\.[01] (\d+)", answer)) for answer in answers}
 

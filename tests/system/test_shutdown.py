@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 
 from tests.system.calls import log_in, refresh
+from tests.system.locked import again_if_held_too_long, locked
 from tests.system.processes import Deployment, Service
 
 IN_FLIGHT = 32
@@ -52,24 +53,24 @@ async def refused(auth: Service) -> None:
             await asyncio.sleep(0.02)  # the end of listening offers nothing to wait on
 
 
+@again_if_held_too_long
 async def test_every_refresh_in_flight_is_answered(deployment: Deployment, http: aiohttp.ClientSession) -> None:
     """Refreshes in flight at SIGTERM, waiting for the database, are all answered, exit 0, and on disk."""
     async with deployment.auth_service() as auth:
         tokens = [(await log_in(http, auth))["refresh_token"] for _ in range(4)]
         presented = tokens * (IN_FLIGHT // 4)
         streams = [await begin(auth, token) for token in presented]
-        with closing(sqlite3.connect(deployment.database, isolation_level=None)) as other:
-            other.execute("BEGIN IMMEDIATE")
+        with locked(deployment.database) as lock:
             for (_, writer), token in zip(streams, presented, strict=True):
                 writer.write(body(token))
                 await writer.drain()
             auth.terminate()
             await refused(auth)
-            other.execute("COMMIT")
         answers = [await asyncio.wait_for(reader.read(), 20) for reader, _ in streams]
         for _, writer in streams:
             writer.close()
         status = await auth.ended()
+        lock.proves_something()
 
     assert 0 == status
     assert {b"HTTP/1.1 200 OK"} == {answer.partition(b"\r\n")[0] for answer in answers}

@@ -1,11 +1,13 @@
 """Both services speak TLS by themselves, and a client believes only the authority that it knows."""
 
+import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import aiohttp
 import pytest
+from multidict import CIMultiDict
 from yarl import URL
 
 from client import AuthUnavailable, BearerAuth, TokenSource
@@ -13,6 +15,7 @@ from tests.system.certificates import Certificates, issue
 from tests.system.processes import PASSWORD, Deployment, Service
 
 HSTS = "Strict-Transport-Security"
+SAFE = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY"}
 
 
 @pytest.fixture
@@ -65,12 +68,31 @@ async def test_answers_over_tls_ask_browsers_to_stay_there(
     services: tuple[Service, Service], certificates: Certificates
 ) -> None:
     """HSTS and the safe headers are on every answer, errors and unparsable requests included."""
+    context = ssl.create_default_context(cafile=certificates.authority)
     async with trusting(certificates.authority) as http:
         for service in services:
             for path in ("", "nowhere", "health/live", "docs"):
                 async with http.get(service.url / path) as response:
+                    assert SAFE == safe(response.headers)
                     assert "max-age=63072000" == response.headers[HSTS]
-                    assert "nosniff" == response.headers["X-Content-Type-Options"]
+            headers = await refusal_of_what_is_no_http(service, context)
+            assert SAFE == safe(headers)
+            assert "max-age=63072000" == headers[HSTS]
+
+
+def safe(headers: Mapping[str, str]) -> dict[str, str | None]:
+    """Return what an answer says of each safe header."""
+    return {name: headers.get(name) for name in SAFE}
+
+
+async def refusal_of_what_is_no_http(service: Service, context: ssl.SSLContext | None = None) -> Mapping[str, str]:
+    """Send bytes that are no request; return the headers of the 400."""
+    reader, writer = await asyncio.open_connection(service.url.host, service.url.port, ssl=context)
+    writer.write(b"BROKEN\r\n\r\n")
+    status, *lines = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)).decode().split("\r\n")
+    writer.close()
+    assert " 400 " in status
+    return CIMultiDict(line.split(": ", 1) for line in lines if line)
 
 
 async def test_another_authority_is_not_believed(services: tuple[Service, Service], tmp_path: Path) -> None:
@@ -92,5 +114,8 @@ async def test_plain_http_carries_safe_headers_without_hsts(
         for service in (auth, resource):
             for path in ("", "nowhere"):
                 async with http.get(URL(f"{service.url}/{path}")) as response:
-                    assert "nosniff" == response.headers["X-Content-Type-Options"]
+                    assert SAFE == safe(response.headers)
                     assert HSTS not in response.headers
+            headers = await refusal_of_what_is_no_http(service)
+            assert SAFE == safe(headers)
+            assert HSTS not in headers

@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import sqlite3
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
@@ -19,6 +20,7 @@ from tests.postgresql import children
 from tests.system.deployment import Deployment, Sqlite, deployed, postgres
 from tests.system.eventually import eventually
 from tests.system.honest import Answer, present
+from tests.system.locked import again_if_held_too_long, locked
 from tests.system.processes import Service
 from tests.system.storm import Plan, weather
 
@@ -229,20 +231,21 @@ async def test_workers_end_with_the_process_that_started_them(tmp_path: Path) ->
     assert address == process.port
 
 
+@again_if_held_too_long
 async def test_sigterm_finishes_what_is_in_flight(tmp_path: Path) -> None:
     """A refresh that waits for the database when SIGTERM comes is committed and answered; then the exit status is 0."""
-    database = Sqlite(tmp_path / "auth.db")
-    async with deployed(tmp_path, database) as deployment, aiohttp.ClientSession() as http:
+    folder = Path(tempfile.mkdtemp(dir=tmp_path))
+    database = Sqlite(folder / "auth.db")
+    async with deployed(folder, database) as deployment, aiohttp.ClientSession() as http:
         (token,) = await deployment.seed(1)
         process = deployment.processes[0]
-        with closing(sqlite3.connect(database.path, isolation_level=None)) as other:
-            other.execute("BEGIN IMMEDIATE")
+        with locked(database.path) as lock:
             refresh = asyncio.create_task(present(http, process.url, token, "the-key"))
             await _has_read_what_came_before(http, process.url)
             ended = asyncio.create_task(process.stop())
             await _refuses_connections(process.port)
-            other.execute("ROLLBACK")
         answer, status = await refresh, await ended
+        lock.proves_something()
         (generation,) = database.query("SELECT generation FROM sessions")
 
     assert Answer(200, successor=answer.successor) == answer

@@ -11,6 +11,7 @@ from resource_service.settings import Settings
 from resource_service.web import home
 from tests.resource_service.issuer import Key
 from tests.resource_service.services import raw_answer, resource_service
+from tests.trickle import trickled
 
 ECHO = "POST /echo HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n{}\r\n\r\n"
 
@@ -48,15 +49,15 @@ async def test_an_upload_that_is_broken_off_is_no_fault_of_the_service(
 
 
 async def test_a_head_that_never_ends_is_cut_off(key_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection that does not finish its first head, or says nothing, within the keep-alive time is closed."""
+    """A connection that says nothing, or does not finish its first head, within the keep-alive time is closed."""
     monkeypatch.setattr(serving, "KEEPALIVE_S", 0.3)
     runner = serving.runner(Settings(keys=key_file))
     await runner.setup()
     try:
         listener = await asyncio.get_running_loop().create_server(runner.server, "127.0.0.1", 0)  # type: ignore[arg-type]
         host, port = listener.sockets[0].getsockname()
-        for sent in (b"", b"GET /health/live HTTP/1.1\r\nHost: a\r\nX-Slow: "):
-            assert b"" == await raw_answer(URL.build(scheme="http", host=host, port=port), sent)
+        assert b"" == await raw_answer(URL.build(scheme="http", host=host, port=port), b"")
+        assert b"" == await trickled(host, port, b"GET /health/live HTTP/1.1\r\nHost: a\r\nX-Slow: ")
         listener.close()
     finally:
         await runner.cleanup()

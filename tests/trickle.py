@@ -1,0 +1,28 @@
+"""A sender that never comes to an end."""
+
+import asyncio
+
+_EVERY_S = 0.05
+_WITHIN_S = 30
+
+
+async def trickled(host: str | None, port: int | None, beginning: bytes) -> bytes:
+    """Send *beginning*, then a byte now and then until the other side closes; return what it said.
+
+    Raises:
+        TimeoutError: it does not close.
+    """
+    reader, writer = await asyncio.open_connection(host, port)
+    writer.write(beginning)
+    said = asyncio.create_task(reader.read())
+    try:
+        async with asyncio.timeout(_WITHIN_S):
+            while not said.done():
+                writer.write(b"x")
+                await asyncio.wait([said], timeout=_EVERY_S)
+        return await said
+    except ConnectionError:
+        return b""  # closed before it had read the last byte
+    finally:
+        said.cancel()
+        writer.close()
