@@ -8,6 +8,7 @@ from auth_service.events import Events
 from auth_service.keys import WatchedKeys
 from auth_service.models import RevocationReason, Session, User
 from auth_service.passwords import Passwords
+from auth_service.refusals import HoldBack
 from auth_service.rotation import Policy, is_expired
 from auth_service.sessions import Clock
 from auth_service.store import Store
@@ -26,6 +27,7 @@ class Accounts:
         store: Store,
         passwords: Passwords,
         throttle: Throttle,
+        hold_back: HoldBack,
         access: WatchedKeys[AccessTokens],
         policy: Policy,
         problem_of: PasswordRule,
@@ -33,6 +35,7 @@ class Accounts:
         clock: Clock,
     ) -> None:
         self._store, self._passwords, self._throttle, self._problem_of = store, passwords, throttle, problem_of
+        self._hold_back = hold_back
         self._access, self._policy, self._events, self._clock = access, policy, events, clock
 
     async def authenticate(self, access_token: str) -> Session:
@@ -67,14 +70,14 @@ class Accounts:
         Raises:
             InvalidRequest: *new* breaks the rules for passwords.
             InvalidCredentials: *current* is wrong, or another change came first.
-            TooManyAttempts: too many wrong ones, from this session.
-            Busy: too many passwords wait to be verified.
+            TooManyAttempts: too many wrong ones, from this session; a second late.
+            Busy: too many passwords wait to be verified; likewise.
             Unavailable: the database does not answer.
         """
         if problem := self._problem_of(new, of.user):
             raise InvalidRequest(f"new_password: {problem}.")
         # A stolen access token must not guess the password from its owner's session.
-        async with self._throttle.attempt(of.user.username, of.id):
+        async with self._hold_back.refusals(), self._throttle.attempt(of.user.username, of.id):
             try:
                 await self._replace(of, current, await self._passwords.hash(new))
             except InvalidCredentials:

@@ -20,6 +20,7 @@ from auth_service.keys import Jwk, WatchedKeys, public_jwk, read_key_file, secre
 from auth_service.password_rules import password_rule
 from auth_service.passwords import Passwords
 from auth_service.refresh_tokens import RefreshKey, RefreshTokens
+from auth_service.refusals import HoldBack
 from auth_service.revocations import RevocationFeed
 from auth_service.rotation import Policy
 from auth_service.sessions import Clock, Lifetimes, Sessions, wall_clock
@@ -41,7 +42,11 @@ log = structlog.get_logger(__name__)
 
 
 def create_app(
-    settings: Settings, *, clock: Clock = wall_clock, make_passwords: Callable[[], Passwords] = Passwords
+    settings: Settings,
+    *,
+    clock: Clock = wall_clock,
+    make_passwords: Callable[[], Passwords] = Passwords,
+    hold_back: HoldBack | None = None,
 ) -> web.Application:
     """Wire one auth service. Reads the key files; everything else opens on start-up.
 
@@ -49,6 +54,7 @@ def create_app(
         settings: what the environment says.
         clock: milliseconds since the epoch.
         make_passwords: opens the pool that hashes passwords; the application closes it.
+        hold_back: what slows refusals down, instead of a second's wait.
 
     Raises:
         StartupError: a key file is missing or wrong, or both hold the same secret.
@@ -59,7 +65,7 @@ def create_app(
     public = WatchedKeys(settings.access_keys, _public_keys)
     counters = Counters(settings.limits_url.get_secret_value())
     throttle = Throttle(counters, settings.login_failures)
-    events = Events()
+    events, refusals = Events(), hold_back or HoldBack()
     rule = password_rule(settings.password_min_length)
     lifetimes = _lifetimes(settings)
 
@@ -73,8 +79,10 @@ def create_app(
             keep = settings.access_ttl_s * 1000 + _LEEWAY_MS
             await stack.enter_async_context(_running(Janitor(store, clock, keep=keep).run()))
             policy = lifetimes.policy
-            app[SESSIONS] = Sessions(store, passwords, throttle, access, refresh_tokens, lifetimes, events, clock)
-            app[ACCOUNTS] = Accounts(store, passwords, throttle, access, policy, rule, events, clock)
+            app[SESSIONS] = Sessions(
+                store, passwords, throttle, refusals, access, refresh_tokens, lifetimes, events, clock
+            )
+            app[ACCOUNTS] = Accounts(store, passwords, throttle, refusals, access, policy, rule, events, clock)
             app[INTROSPECTION] = Introspection(store, access, refresh_tokens, policy, clock)
             passwords.on_waiting = events.hashing
             app[REVOCATIONS] = RevocationFeed(store, clock, keep=keep)

@@ -10,12 +10,15 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from auth_service.models import RevocationReason
+from auth_service.networks import network_of
+from auth_service.refusals import Sparing
 from auth_service.rotation import Kind, Outcome
 
 # What happens at every renewal is of interest only when somebody looks closely.
 _LEVELS = {Kind.ROTATE: "debug", Kind.RETRY: "info", Kind.RACE: "info", Kind.CATCH_UP: "warning", Kind.REUSE: "warning"}
 _EVENTS = {kind: f"rotation.{kind.value}" for kind in Kind}
 _BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+_QUIET_S = 1.0  # between lines that a stranger can cause for nothing
 _FAR = 3  # from here on, distances share a label: labels must be few
 
 
@@ -25,6 +28,7 @@ class Events:
     def __init__(self) -> None:
         """Register the metrics in a registry of their own."""
         self.registry = CollectorRegistry()
+        self._sparing = Sparing(_QUIET_S)
         # Bound once: the lazy proxy would make a new logger for each event, also for those below the level.
         self._log = structlog.get_logger("auth_service").bind()
         self._logins = Counter("auth_logins", "Log-ins by outcome.", ["outcome"], registry=self.registry)
@@ -71,13 +75,17 @@ class Events:
         self._log.warning("login.refused", ip=ip)
 
     def throttled(self, route: str, ip: str) -> None:
-        """A password was not even looked at: too many had been wrong."""
+        """A password was not even looked at: too many had been wrong. One line a second for each route and address."""
         self._throttled.labels(route).inc()
-        self._log.warning("attempt.throttled", route=route, ip=ip)
+        omitted = self._sparing.admit(("throttled", route, network_of(ip)))
+        if omitted is not None:
+            self._log.warning("attempt.throttled", route=route, ip=ip, omitted=omitted)
 
     def service_refused(self, route: str, ip: str) -> None:
-        """Somebody asked for what only services may, without the secret."""
-        self._log.warning("service.refused", route=route, ip=ip)
+        """Somebody asked for what only services may, without the secret. One line a second, likewise."""
+        omitted = self._sparing.admit(("service", route, network_of(ip)))
+        if omitted is not None:
+            self._log.warning("service.refused", route=route, ip=ip, omitted=omitted)
 
     def judged(self, outcomes: Iterable[Outcome]) -> None:
         """A transaction has said what the presentations of a batch came to."""

@@ -17,9 +17,6 @@ from auth_service.errors import Busy
 # Under a flood of log-ins the threads would take the event loop's processor time, and rotation would wait.
 _NICENESS = 10
 _WAITING_PER_CORE = 16
-# Who is told to come back in a second may as well wait here: answering a flood at once would cost what renewals need.
-_HOLD_BACK_S = 1.0
-_MAX_HELD_BACK = 1024
 R = TypeVar("R")
 _Told = Callable[[int], None]
 # RFC 9106 §4, the second recommended option; one lane: concurrency comes from the pool, not from within one hash.
@@ -37,7 +34,6 @@ class Passwords:
         self._counting = threading.Lock()
         self.on_waiting: _Told = lambda _waiting: None
         """Called with each new value of ``waiting``, in the thread that changed it."""
-        self._held_back = 0
         self._pool = ThreadPoolExecutor(self._cores, "argon2", initializer=_give_way)
         # Verified in place of the hash of a user who does not exist, so that both answers take one time.
         self._dummy = self._hasher.hash("a password that nobody has")
@@ -47,21 +43,10 @@ class Passwords:
         """How many hashes are being computed or wait."""
         return self._cores * (1 + _WAITING_PER_CORE) - self._room
 
-    async def admit(self) -> None:
-        """Return if there is room for another: to be asked before anything is done for a log-in.
-
-        Raises:
-            Busy: there is none; not at once, so that a flood is slowed down to what its connections can ask.
-        """
-        if self._room > 0:
-            return
-        if self._held_back < _MAX_HELD_BACK:
-            self._held_back += 1
-            try:
-                await asyncio.sleep(_HOLD_BACK_S)
-            finally:
-                self._held_back -= 1
-        raise Busy(f"{self.waiting} password hashes wait already")
+    def admit(self) -> None:
+        """Return if there is room for another: to be asked before anything is done for a log-in. Raises: Busy."""
+        if self._room <= 0:
+            raise Busy(f"{self.waiting} password hashes wait already")
 
     async def hash(self, password: str) -> str:
         """Return the argon2id hash in PHC string format. Raises: Busy."""
@@ -87,8 +72,7 @@ class Passwords:
             return False
 
     async def _run(self, work: partial[R]) -> R:
-        if self._room <= 0:
-            raise Busy(f"{self.waiting} password hashes wait already")
+        self.admit()
         future = self._pool.submit(work)
         with self._counting:
             self._room -= 1

@@ -25,6 +25,7 @@ from auth_service.models import (
 )
 from auth_service.passwords import Passwords
 from auth_service.refresh_tokens import RefreshTokens
+from auth_service.refusals import HoldBack
 from auth_service.rotation import GRANTED, Kind, Outcome, Policy
 from auth_service.store import Store
 from auth_service.throttle import Throttle
@@ -75,6 +76,7 @@ class Sessions:
         store: Store,
         passwords: Passwords,
         throttle: Throttle,
+        hold_back: HoldBack,
         access: WatchedKeys[AccessTokens],
         refresh: WatchedKeys[RefreshTokens],
         lifetimes: Lifetimes,
@@ -82,6 +84,7 @@ class Sessions:
         clock: Clock = wall_clock,
     ) -> None:
         self._store, self._passwords, self._throttle = store, passwords, throttle
+        self._hold_back = hold_back
         self._access, self._refresh = access, refresh
         self._lifetimes, self._events, self._clock = lifetimes, events, clock
         self._rotations: GroupCommit[Presented, _Answered] = GroupCommit(self._rotate, on_batch=events.batch)
@@ -91,13 +94,14 @@ class Sessions:
 
         Raises:
             InvalidCredentials: the user is unknown or disabled, or the password wrong; in the same time.
-            TooManyAttempts: before any password is looked at.
-            Busy: too many log-ins wait.
+            TooManyAttempts: before any password is looked at; a second late.
+            Busy: too many log-ins wait; likewise.
             Unavailable: the database does not answer.
         """
-        await self._passwords.admit()
-        async with self._throttle.attempt(username, client.ip):
-            session = await self._authenticated(username, password, client)
+        async with self._hold_back.refusals():
+            self._passwords.admit()
+            async with self._throttle.attempt(username, client.ip):
+                session = await self._authenticated(username, password, client)
         self._events.logged_in(session.id, session.user.id, client.ip)
         return self._grant(session, session.generation, self._clock())
 

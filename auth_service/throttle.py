@@ -8,7 +8,6 @@ so that any number of honest users fit behind one address.
 
 import asyncio
 import hashlib
-import ipaddress
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -17,12 +16,11 @@ from limits import RateLimitItem, RateLimitItemPerSecond
 
 from auth_service.counters import Counters
 from auth_service.errors import AuthError, Busy, InvalidCredentials, TooManyAttempts
+from auth_service.networks import network_of
 
 WINDOW_S = 60
 _ADDRESS_FACTOR = 10
 _MAX_WAITING = 256
-# Whoever has one IPv6 address usually has all of its /64 (RFC 6177).
-_IPV6_PREFIX = 64
 
 
 @dataclass(slots=True)
@@ -68,8 +66,8 @@ class Throttle:
             TooManyAttempts: with the whole seconds until one is allowed.
             Busy: too many wait for earlier attempts to be decided.
         """
-        by_address = (self._by_address, _digest(_network(address)))
-        by_name = (self._by_name, _digest(username, _network(address)))
+        by_address = (self._by_address, _digest(network_of(address)))
+        by_name = (self._by_name, _digest(username, network_of(address)))
         async with self._counted(*by_address), self._counted(*by_name):
             yield
             await self._counters.forget(*by_name)
@@ -124,18 +122,6 @@ class Throttle:
             await decided.wait()
         finally:
             self._waiting -= 1
-
-
-def _network(address: str) -> str:
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:  # the id of a session, where that is what is limited
-        return address
-    if parsed.version == 4:
-        return address
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.ip_network((parsed, _IPV6_PREFIX), strict=False))
 
 
 def _digest(*parts: str) -> str:

@@ -14,10 +14,20 @@ from auth_service import keys
 from auth_service.app import create_app
 from auth_service.models import User
 from auth_service.passwords import Passwords
+from auth_service.refusals import HoldBack
 from auth_service.settings import Settings
 from auth_service.store.sql import open_store
 from tests.auth_service.command_line import Run, runner
-from tests.auth_service.running import FAST_HASHER, PASSWORD, START_MS, Auth, AuthServer, CountingHasher, ManualClock
+from tests.auth_service.running import (
+    FAST_HASHER,
+    PASSWORD,
+    START_MS,
+    Auth,
+    AuthServer,
+    CountingHasher,
+    ManualClock,
+    no_sleep,
+)
 
 StartAuth = Callable[..., Awaitable[Auth]]
 
@@ -60,12 +70,17 @@ async def start_auth(settings: Settings, clock: ManualClock, user: User) -> Asyn
     """Return what starts a service, with settings changed as the caller likes and the user in its database."""
     async with AsyncExitStack() as stack:
 
-        async def start(**changes: Any) -> Auth:
+        async def start(hold_back: HoldBack | None = None, **changes: Any) -> Auth:
             changed = settings.model_copy(update=changes)
             async with open_store(changed.database_url.get_secret_value()) as store:
                 await store.add_user(user, FAST_HASHER.hash(PASSWORD), now=START_MS)
             hasher = CountingHasher()
-            app = create_app(changed, clock=clock, make_passwords=partial(Passwords, hasher, cores=1))
+            app = create_app(
+                changed,
+                clock=clock,
+                make_passwords=partial(Passwords, hasher, cores=1),
+                hold_back=hold_back or HoldBack(no_sleep),
+            )
             client = await stack.enter_async_context(TestClient(AuthServer(app, changed)))
             return Auth(client, changed, clock, hasher)
 

@@ -1,5 +1,6 @@
 """An auth service that runs in the test's own event loop, on a real SQLite file and behind the runner of production."""
 
+import asyncio
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,6 +17,25 @@ from auth_service.settings import Settings
 PASSWORD = "correct horse battery staple"
 START_MS = 1_800_000_000_000
 FAST_HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+
+
+class HeldBack:
+    """Sleeps until told to wake up; remembers for how long it was to sleep."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self.asleep = asyncio.Event()
+        self.awake = asyncio.Event()
+
+    async def __call__(self, seconds: float) -> None:
+        """Sleep."""
+        self.seconds.append(seconds)
+        self.asleep.set()
+        await self.awake.wait()
+
+
+async def no_sleep(_seconds: float) -> None:
+    """Return at once."""
 
 
 class ManualClock:

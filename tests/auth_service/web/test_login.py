@@ -9,10 +9,11 @@ from argon2 import PasswordHasher
 from auth_service.app import create_app
 from auth_service.models import User
 from auth_service.passwords import Passwords
+from auth_service.refusals import HoldBack
 from auth_service.settings import Settings
 from auth_service.store.sql import open_store
 from tests.auth_service.conftest import StartAuth
-from tests.auth_service.running import FAST_HASHER, PASSWORD, START_MS, Auth, AuthServer
+from tests.auth_service.running import FAST_HASHER, PASSWORD, START_MS, Auth, AuthServer, HeldBack
 
 WRONG = "not the password"
 
@@ -108,6 +109,22 @@ async def test_failures_are_limited_per_user_name(start_auth: StartAuth) -> None
     assert 3 == auth.hasher.verified
 
 
+async def test_a_refusal_is_held_back(start_auth: StartAuth) -> None:
+    """Who is refused unseen hears of it a second late; meanwhile nobody else waits."""
+    sleep = HeldBack()
+    auth = await start_auth(HoldBack(sleep), login_failures=1)
+    await log_in(auth, "somebody", WRONG)
+
+    refused = asyncio.create_task(log_in(auth, "somebody", WRONG))
+    await sleep.asleep.wait()
+
+    assert 200 == (await log_in(auth, "zs", PASSWORD)).status
+    assert not refused.done()
+    sleep.awake.set()
+    assert 429 == (await refused).status
+    assert [1.0] == sleep.seconds
+
+
 async def test_a_limited_name_limits_no_other(start_auth: StartAuth) -> None:
     """While one name waits, others log in."""
     auth = await start_auth(login_failures=1)
@@ -150,20 +167,25 @@ class GatedHasher(PasswordHasher):
 
 
 async def test_a_full_hashing_queue_answers_busy(settings: Settings, user: User) -> None:
-    """With one hash per core running and sixteen waiting, a log-in gets 503 busy and Retry-After; the rest succeed."""
-    hasher, room = GatedHasher(), 17
+    """With one hash per core running and sixteen waiting, a log-in gets 503 busy a second late; the rest succeed."""
+    hasher, room, sleep = GatedHasher(), 17, HeldBack()
     settings = settings.model_copy(update={"login_failures": 100})  # or the eleventh would wait for the first ten
     async with open_store(settings.database_url.get_secret_value()) as store:
         await store.add_user(user, FAST_HASHER.hash(PASSWORD), now=START_MS)
     passwords = Passwords(hasher, cores=1)
     body = {"username": "zs", "password": PASSWORD}
-    async with TestClient(AuthServer(create_app(settings, make_passwords=lambda: passwords), settings)) as client:
+    app = create_app(settings, make_passwords=lambda: passwords, hold_back=HoldBack(sleep))
+    async with TestClient(AuthServer(app, settings)) as client:
         try:
             logins = [asyncio.create_task(client.post("/login", json=body)) for _ in range(room + 1)]
+            await sleep.asleep.wait()
+            assert not any(login.done() for login in logins)
+            sleep.awake.set()
             done, _ = await asyncio.wait(logins, return_when=asyncio.FIRST_COMPLETED)
             refused = await done.pop()
 
             assert (503, "busy") == (refused.status, (await refused.json())["error"])
+            assert [1.0] == sleep.seconds
             assert "1" == refused.headers["Retry-After"]
             assert room == passwords.waiting
         finally:
