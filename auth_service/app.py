@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 
 import aiohttp_cors
 import structlog
@@ -11,6 +12,7 @@ from aiohttp import web
 
 from auth_service.access_tokens import AccessTokens
 from auth_service.accounts import Accounts
+from auth_service.cores import share_of_cores
 from auth_service.counters import Counters
 from auth_service.errors import StartupError
 from auth_service.events import Events
@@ -45,7 +47,7 @@ def create_app(
     settings: Settings,
     *,
     clock: Clock = wall_clock,
-    make_passwords: Callable[[], Passwords] = Passwords,
+    make_passwords: Callable[[], Passwords] | None = None,
     hold_back: HoldBack | None = None,
 ) -> web.Application:
     """Wire one auth service. Reads the key files; everything else opens on start-up.
@@ -53,7 +55,7 @@ def create_app(
     Args:
         settings: what the environment says.
         clock: milliseconds since the epoch.
-        make_passwords: opens the pool that hashes passwords; the application closes it.
+        make_passwords: opens the pool that hashes passwords, instead of one of the settings; the application closes it.
         hold_back: what slows refusals down, instead of a second's wait.
 
     Raises:
@@ -68,12 +70,14 @@ def create_app(
     events, refusals = Events(), hold_back or HoldBack()
     rule = password_rule(settings.password_min_length)
     lifetimes = _lifetimes(settings)
+    # The memory of hashes, too, is multiplied by the workers.
+    cores = settings.hashing_threads or share_of_cores(settings.workers)
 
     async def sessions(app: web.Application) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             store = await stack.enter_async_context(open_store(settings.database_url.get_secret_value()))
             stack.push_async_callback(counters.aclose)
-            passwords = stack.enter_context(_open_passwords(make_passwords))
+            passwords = stack.enter_context(_open_passwords(make_passwords or partial(Passwords, cores=cores)))
             for keys in (access, refresh_tokens, public):
                 await stack.enter_async_context(_running(keys.watch()))
             keep = settings.access_ttl_s * 1000 + _LEEWAY_MS

@@ -1,4 +1,4 @@
-"""Passwords: argon2id (RFC 9106) off the event loop, as many at once as there are cores, a bounded queue behind."""
+"""Passwords: argon2id (RFC 9106) off the event loop, one for each core at once, a bounded queue behind."""
 
 import asyncio
 import os
@@ -12,6 +12,7 @@ from typing import TypeVar
 from argon2 import PasswordHasher, Type, extract_parameters
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from auth_service.cores import share_of_cores
 from auth_service.errors import Busy
 
 # Under a flood of log-ins the threads would take the event loop's processor time, and rotation would wait.
@@ -29,7 +30,7 @@ class Passwords:
     def __init__(self, hasher: PasswordHasher = HASHER, *, cores: int | None = None) -> None:
         """Use *hasher* on as many threads as there are *cores*."""
         self._hasher = hasher
-        self._cores = cores or _usable_cores()
+        self._cores = cores or share_of_cores(1)
         self._room = self._cores * (1 + _WAITING_PER_CORE)
         self._counting = threading.Lock()
         self.on_waiting: _Told = lambda _waiting: None
@@ -89,11 +90,6 @@ class Passwords:
     def close(self) -> None:
         """Stop the threads; what still waits is dropped."""
         self._pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _usable_cores() -> int:
-    # Not all that the machine has: a container or taskset may grant fewer.
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _give_way() -> None:

@@ -60,6 +60,7 @@ class Settings(BaseSettings):
     cors_origins: Words = ()
     service_secret: SecretStr | None = None
     limits_url: SecretStr = SecretStr("memory://")
+    hashing_threads: int | None = Field(None, ge=1, le=256)
     login_failures: int = Field(10, ge=1)
     password_min_length: int = Field(15, ge=8, le=64)
     tls_cert: Path | None = None
