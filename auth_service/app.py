@@ -132,7 +132,7 @@ def _public_keys(keys: list[Jwk]) -> bytes:
 
 def _lifetimes(settings: Settings) -> Lifetimes:
     policy = Policy(refresh_ttl=settings.refresh_ttl_s * 1000, grace=settings.grace_s * 1000)
-    return Lifetimes(policy, session_ttl=settings.session_ttl_s * 1000)
+    return Lifetimes(policy, session_ttl=settings.session_ttl_s * 1000, sessions_per_user=settings.sessions_per_user)
 
 
 @contextmanager

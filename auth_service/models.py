@@ -56,6 +56,7 @@ class RevocationReason(StrEnum):
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - the name of an event, not a secret
     USER_DISABLED = "user_disabled"
     OPERATOR = "operator"
+    SESSION_LIMIT = "session_limit"
 
 
 class Session(NamedTuple):

@@ -27,12 +27,13 @@ from auth_service.passwords import Passwords
 from auth_service.refresh_tokens import RefreshTokens
 from auth_service.refusals import HoldBack
 from auth_service.rotation import GRANTED, Kind, Outcome, Policy
-from auth_service.store import Store
+from auth_service.store import SessionLimit, Store
 from auth_service.throttle import Throttle
 
 Clock = Callable[[], int]
 # At the stored hash, in one log-in: it is strengthened once, and changed by people.
 _LOOKS = 3
+_LOGGED = 10  # session ids in one line: mostly there is one, but thousands where the limit was lowered
 _REASONS = {
     Kind.UNKNOWN: Reason.UNKNOWN,
     Kind.EXPIRED: Reason.EXPIRED,
@@ -62,10 +63,11 @@ _Answered = tuple[Outcome, Granted | None]
 
 @dataclass(frozen=True, slots=True)
 class Lifetimes:
-    """How long things live. ``policy`` and ``session_ttl`` in milliseconds."""
+    """How long things live, and how many sessions of one user. ``policy`` and ``session_ttl`` in milliseconds."""
 
     policy: Policy
     session_ttl: int
+    sessions_per_user: int
 
 
 class Sessions:
@@ -90,7 +92,7 @@ class Sessions:
         self._rotations: GroupCommit[Presented, _Answered] = GroupCommit(self._rotate, on_batch=events.batch)
 
     async def log_in(self, username: str, password: str, client: Client) -> Granted:
-        """Open a session.
+        """Open a session. Beyond the number that a user may have, those not seen for longest end.
 
         Raises:
             InvalidCredentials: the user is unknown or disabled, or the password wrong; in the same time.
@@ -139,7 +141,12 @@ class Sessions:
             expires_at=now + self._lifetimes.session_ttl,
             client=client,
         )
-        return session if await self._store.create_session(session, verified_hash=verified_hash) else None
+        limit = SessionLimit(self._lifetimes.sessions_per_user, self._lifetimes.policy)
+        ended = await self._store.create_session(session, verified_hash=verified_hash, limit=limit)
+        if ended is None:
+            return None
+        self._events.revoked(RevocationReason.SESSION_LIMIT, len(ended), sub=user.id, sids=ended[:_LOGGED])
+        return session
 
     async def refresh(
         self, refresh_token: str, idempotency_key: str | None, *, is_awaited: Callable[[], bool] = always

@@ -5,7 +5,7 @@ Times are milliseconds since the epoch. Every method raises ``Unavailable`` when
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from auth_service.models import Credentials, Presented, Revocation, RevocationReason, Session, User
 from auth_service.rotation import Outcome, Policy
@@ -18,6 +18,13 @@ call, and is looked for no longer than this and ``COMMIT_S`` afterwards.
 """
 COMMIT_S = 5
 """More than it then takes to commit; replicas' clocks may differ by what is left."""
+
+
+class SessionLimit(NamedTuple):
+    """How many live sessions a user may have, at least one; *policy* says which are expired."""
+
+    most: int
+    policy: Policy
 
 
 class UserStore(Protocol):
@@ -56,10 +63,15 @@ class UserStore(Protocol):
 class SessionStore(Protocol):
     """Sessions: one row each, however often they rotate."""
 
-    async def create_session(self, session: Session, *, verified_hash: str) -> bool:
-        """Insert a session at generation 0.
+    async def create_session(
+        self, session: Session, *, verified_hash: str, limit: SessionLimit | None = None
+    ) -> list[str] | None:
+        """Insert a session at generation 0, and revoke in the same transaction the user's others beyond *limit*.
 
-        False, and nothing done, if meanwhile the user was disabled or the password is no longer that of
+        Returns the ids of those, which are the ones not seen for longest. Log-ins at the same moment do not see each
+        other, and a session that is being rotated is left alone: the next log-in ends what is still beyond.
+
+        None, and nothing done, if meanwhile the user was disabled or the password is no longer that of
         *verified_hash*: a log-in never slips past a change of password.
         """
 
@@ -76,7 +88,7 @@ class SessionStore(Protocol):
         """Return the session, revoked and expired ones included, or None."""
 
     async def list_sessions(self, user_id: str, *, now: int, policy: Policy) -> list[Session]:
-        """Return the user's live sessions, the latest seen first."""
+        """Return the user's live sessions, the latest seen first, and no more than 1,000."""
 
     async def revoke(self, session_id: str, reason: RevocationReason, *, now: int, user_id: str | None = None) -> bool:
         """Revoke a live session (of that user, if one is given). False if there is none."""

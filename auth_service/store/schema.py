@@ -27,7 +27,7 @@ sessions = Table(
     "sessions",
     metadata,
     Column("id", Text, primary_key=True),
-    Column("user_id", Text, ForeignKey("users.id"), nullable=False, index=True),
+    Column("user_id", Text, ForeignKey("users.id"), nullable=False),
     Column("generation", BigInteger, nullable=False),
     # Of the last rotation: by how many generations it caught up, and in which batch (a random number). Only the UPDATE
     # itself can tell them without a race, and reading them back costs less than RETURNING.
@@ -46,6 +46,14 @@ sessions = Table(
     # Room on each page for the next version of a row: a rotation changes no indexed column, so PostgreSQL need not
     # touch an index (heap-only tuples).
     postgresql_with={"fillfactor": 80},
+)
+
+# Only live sessions are in it: a user's are counted at each log-in, however many have ended.
+Index(
+    "ix_sessions_user_id",
+    sessions.c.user_id,
+    sqlite_where=sessions.c.revoked_at.is_(None),
+    postgresql_where=sessions.c.revoked_at.is_(None),
 )
 
 # Only revoked sessions are in it: the feed reads it, rotation never writes it.

@@ -7,7 +7,6 @@ from pathlib import Path
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Insert,
     Update,
     delete,
     func,
@@ -18,11 +17,12 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.exc import ArgumentError, IntegrityError
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from auth_service.errors import StartupError
 from auth_service.models import Credentials, Presented, Revocation, RevocationReason, Session, User
 from auth_service.rotation import Outcome, Policy
-from auth_service.store import Store
+from auth_service.store import SessionLimit, Store
 from auth_service.store.database import Database
 from auth_service.store.migrate import require_current_schema, upgrade
 from auth_service.store.postgresql import PostgresqlDatabase
@@ -33,6 +33,7 @@ from auth_service.store.sqlite import SqliteDatabase
 _USER_COLUMNS = (users.c.id, users.c.username, users.c.email, users.c.scope, users.c.disabled_at)
 # Any number will do, if nothing else in the database uses it.
 _JANITOR_LOCK = 0x6475_616C_0001
+_MAX_LISTED = 1000  # more would keep the event loop
 
 
 class SqlUsers:
@@ -118,7 +119,9 @@ class SqlSessions:
         self._database = database
         self._statements = build_statements(database.dialect)
 
-    async def create_session(self, session: Session, *, verified_hash: str) -> bool:
+    async def create_session(
+        self, session: Session, *, verified_hash: str, limit: SessionLimit | None = None
+    ) -> list[str] | None:
         """See ``SessionStore``."""
         values = {
             "id": session.id,
@@ -140,7 +143,14 @@ class SqlSessions:
             .where(users.c.disabled_at.is_(None), users.c.password_hash == verified_hash)
             .with_for_update(read=True, of=users)
         )
-        return await self._changed(insert(sessions).from_select(list(values), allowed)) == 1
+        statement = insert(sessions).from_select(list(values), allowed)
+
+        def create(connection: Connection) -> list[str] | None:
+            if connection.execute(statement).rowcount != 1:
+                return None
+            return list(connection.execute(_revoke_beyond(limit, session)).scalars()) if limit else []
+
+        return await self._database.write(create)
 
     async def rotate(self, batch: Sequence[Presented], *, now: int, policy: Policy) -> list[Outcome]:
         """See ``SessionStore``."""
@@ -158,9 +168,9 @@ class SqlSessions:
         statement = (
             select(*SESSION_COLUMNS)
             .join_from(sessions, users)
-            .where(sessions.c.user_id == user_id, sessions.c.revoked_at.is_(None))
-            .where(sessions.c.expires_at > now, sessions.c.rotated_at > now - policy.refresh_ttl)
+            .where(*_live(user_id, now, policy))
             .order_by(sessions.c.rotated_at.desc())
+            .limit(_MAX_LISTED)
         )
         rows = await self._database.read(lambda connection: connection.execute(statement).all())
         return [session_of(row) for row in rows]
@@ -174,7 +184,7 @@ class SqlSessions:
         """See ``SessionStore``."""
         return await self._changed(_revoke(reason, now, sessions.c.user_id == user_id))
 
-    async def _changed(self, statement: Insert | Update) -> int:
+    async def _changed(self, statement: Update) -> int:
         return await self._database.write(lambda connection: connection.execute(statement).rowcount)
 
     async def revocations(self, *, since: int) -> list[Revocation]:
@@ -213,6 +223,21 @@ class SqlStore(SqlUsers, SqlSessions):
         # SELECT 1 would not touch the file of a SQLite database at all.
         statement = select(sessions.c.id).limit(1)
         await self._database.read(lambda connection: connection.execute(statement).all())
+
+
+def _live(user_id: str, now: int, policy: Policy) -> tuple[ColumnElement[bool], ...]:
+    unended = (sessions.c.user_id == user_id, sessions.c.revoked_at.is_(None))
+    return (*unended, sessions.c.expires_at > now, sessions.c.rotated_at > now - policy.refresh_ttl)
+
+
+def _revoke_beyond(limit: SessionLimit, new: Session) -> ReturningUpdate[str]:
+    others = (*_live(new.user.id, new.created_at, limit.policy), sessions.c.id != new.id)
+    latest_first = (sessions.c.rotated_at.desc(), sessions.c.id)
+    beyond = select(sessions.c.id).where(*others).order_by(*latest_first).offset(limit.most - 1)
+    # Two log-ins, or a log-in and a batch of rotations, would wait for each other's rows (PostgreSQL).
+    unlocked = select(sessions.c.id).where(sessions.c.id.in_(beyond)).with_for_update(skip_locked=True)
+    reason = RevocationReason.SESSION_LIMIT
+    return _revoke(reason, new.created_at, sessions.c.id.in_(unlocked)).returning(sessions.c.id)
 
 
 def _revoke(reason: RevocationReason, now: int, *which: ColumnElement[bool]) -> Update:

@@ -142,7 +142,7 @@ class Deployment:
             await store.add_user(_ALICE, password_hash, now=now)
             for id_ in ids:
                 session = Session(id_, _ALICE, 0, now, None, now, now + _YEAR_MS, client=Client("tests", "127.0.0.1"))
-                assert await store.create_session(session, verified_hash=password_hash)
+                assert [] == await store.create_session(session, verified_hash=password_hash)
         return [refresh_tokens.encode(id_, 0) for id_ in ids]
 
     def ports(self) -> list[int]:

@@ -41,6 +41,21 @@ async def test_users_see_their_own_sessions(auth: Auth) -> None:
     assert (START_S, START_S, START_S + 604_800) == (other["created_at"], other["last_seen_at"], other["expires_at"])
 
 
+async def test_a_user_has_no_more_sessions_than_allowed(start_auth: StartAuth) -> None:
+    """Beyond AUTH_SESSIONS_PER_USER, a log-in revokes the session not seen for longest, and counts it."""
+    auth = await start_auth(sessions_per_user=2)
+    first, second = await auth.log_in(), await auth.log_in()
+    auth.clock.advance(1)
+    token = await auth.rotate(first["refresh_token"])
+    tokens = await auth.log_in()
+    metrics = await (await auth.client.get("/metrics")).text()
+
+    assert 2 == len(await sessions(auth, tokens))
+    assert (400, "invalid_grant", "revoked") == reason_of(await auth.refresh(second["refresh_token"]))
+    assert 'auth_revocations_total{reason="session_limit"} 1.0' in metrics.splitlines()
+    assert await auth.rotate(token)
+
+
 async def test_a_rotation_is_a_sign_of_life(auth: Auth) -> None:
     """After a refresh, the session was last seen now, and lives from now on; it began when it began."""
     tokens = await auth.log_in()
