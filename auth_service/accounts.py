@@ -1,6 +1,7 @@
 """What users may do with their own account: see and end sessions, change the password."""
 
 from collections.abc import Callable
+from functools import partial
 
 from auth_service.access_tokens import AccessTokens
 from auth_service.errors import InvalidCredentials, InvalidRequest, InvalidToken
@@ -15,7 +16,7 @@ from auth_service.store import Store
 from auth_service.throttle import Throttle
 
 PasswordRule = Callable[[str, User], str | None]
-"""Says why a password must not be a user's, or None."""
+"""Says why a password must not be a user's, or None; computes."""
 _LOOKS = 3  # at the stored hash, as in ``sessions.py``
 
 
@@ -74,10 +75,10 @@ class Accounts:
             Busy: too many passwords wait to be verified; likewise.
             Unavailable: the database does not answer.
         """
-        if problem := self._problem_of(new, of.user):
-            raise InvalidRequest(f"new_password: {problem}.")
         # A stolen access token must not guess the password from its owner's session.
         async with self._hold_back.refusals(), self._throttle.attempt(of.user.username, of.id):
+            if problem := await self._passwords.run(partial(self._problem_of, new, of.user)):
+                raise InvalidRequest(f"new_password: {problem}.")
             try:
                 await self._replace(of, current, await self._passwords.hash(new))
             except InvalidCredentials:

@@ -68,7 +68,7 @@ def create_app(
     counters = Counters(settings.limits_url.get_secret_value())
     throttle = Throttle(counters, settings.login_failures)
     events, refusals = Events(), hold_back or HoldBack()
-    rule = password_rule(settings.password_min_length)
+    rule = password_rule(settings.password_min_length, settings.issuer)
     lifetimes = _lifetimes(settings)
     # The memory of hashes, too, is multiplied by the workers.
     cores = settings.hashing_threads or share_of_cores(settings.workers)

@@ -3,6 +3,7 @@
 import string
 from collections.abc import Callable, Iterable
 from functools import cache
+from urllib.parse import urlsplit
 
 from auth_service.models import User
 
@@ -22,11 +23,22 @@ _SEQUENCES = tuple(
 _MIN_REST = 8
 _MIN_WORD = 4  # a shorter name is no hint
 _MIN_UNIT = 8  # what is shorter and repeated is no longer a password for it
+_MIN_SCORE = 3  # of zxcvbn's 0 to 4: more than 10**8 guesses, which the limits on log-ins make years
+_JUDGED = 72  # characters; zxcvbn takes no more, and what is good is not made worse by what follows
+# zxcvbn tries every reading of every sign that may stand for a letter: a dozen different ones took it 13 s. Here each
+# sign has one reading; digits keep theirs, and take up to 0.3 s.
+_SIGNS = str.maketrans("@({[<!|$+%", "acccciistx")
 
 
-def password_rule(min_length: int) -> Callable[[str, User], str | None]:
-    """Return what judges a password for a user."""
-    return lambda password, user: problem_of(password, min_length=min_length, names=(user.username, user.email))
+def password_rule(min_length: int, issuer: str) -> Callable[[str, User], str | None]:
+    """Return what judges a password for a user of *issuer*, a URL. It computes for up to 0.3 s."""
+    host = urlsplit(issuer).hostname or ""
+
+    def problem(password: str, user: User) -> str | None:
+        names = (user.username, user.email, *user.email.split("@"), host)
+        return problem_of(password, min_length=min_length, names=names)
+
+    return problem
 
 
 def problem_of(password: str, *, min_length: int, names: Iterable[str] = ()) -> str | None:
@@ -45,9 +57,26 @@ def problem_of(password: str, *, min_length: int, names: Iterable[str] = ()) -> 
         return "is one of the commonest passwords"
     if len(unit) < min(len(folded), _MIN_UNIT) or any(folded in sequence for sequence in _SEQUENCES):
         return "is a repetition or a sequence"
-    if any(len(folded.replace(name.casefold(), "")) < _MIN_REST for name in names if len(name) >= _MIN_WORD):
+    if _is_little_more_than(names, folded):
         return "is little more than a name"
-    return None
+    # To zxcvbn no character is worth more than ten guesses: the shortest that may be allowed cannot score more.
+    least = _MIN_SCORE if len(password) > _MIN_REST else _MIN_SCORE - 1
+    return "is easy to guess" if _score(password) < least else None
+
+
+def _is_little_more_than(names: Iterable[str], folded: str) -> bool:
+    words = sorted({name.casefold() for name in names if len(name) >= _MIN_WORD}, key=len, reverse=True)
+    rest = folded
+    for word in words:  # the longest first: one may be a part of another
+        rest = rest.replace(word, "")
+    return rest != folded and len(rest) < _MIN_REST
+
+
+def _score(password: str) -> int:
+    """Return how hard *password* is to guess, from 0 to 4: by words, keyboards, dates and what joins them."""
+    from zxcvbn import zxcvbn
+
+    return int(zxcvbn(password[:_JUDGED].translate(_SIGNS))["score"])
 
 
 @cache

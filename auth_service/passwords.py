@@ -51,11 +51,11 @@ class Passwords:
 
     async def hash(self, password: str) -> str:
         """Return the argon2id hash in PHC string format. Raises: Busy."""
-        return await self._run(partial(self._hasher.hash, password))
+        return await self.run(partial(self._hasher.hash, password))
 
     async def verify(self, password_hash: str | None, password: str) -> bool:
         """Whether the password is right; with no hash: False, in the same time. Raises: Busy."""
-        matches = await self._run(partial(self._matches, password_hash or self._dummy, password))
+        matches = await self.run(partial(self._matches, password_hash or self._dummy, password))
         return matches and password_hash is not None
 
     def needs_rehash(self, password_hash: str) -> bool:
@@ -72,7 +72,8 @@ class Passwords:
         except (VerificationError, InvalidHashError):
             return False
 
-    async def _run(self, work: partial[R]) -> R:
+    async def run(self, work: partial[R]) -> R:
+        """Return what *work* returns, whose computation takes a hash's place. Raises: Busy."""
         self.admit()
         future = self._pool.submit(work)
         with self._counting:

@@ -117,7 +117,8 @@ def _problem(name: str, exc: ValidationError) -> StartupError:
 
 
 def _require_good_password(password: str, user: User) -> None:
-    if problem := password_rule(load_settings().password_min_length)(password, user):
+    settings = load_settings()
+    if problem := password_rule(settings.password_min_length, settings.issuer)(password, user):
         raise StartupError(f"password: {problem}")
 
 

@@ -130,10 +130,15 @@ async def test_a_stolen_access_token_guesses_no_password(start_auth: StartAuth) 
 
 @pytest.mark.parametrize(
     ("new", "problem"),
-    [("x" * 7 + "yz12345", "at least 15"), ("abcabcabcabcabcabc", "repetition"), ("zs@example.org 1234", "name")],
+    [
+        ("x" * 7 + "yz12345", "at least 15"),
+        ("abcabcabcabcabcabc", "repetition"),
+        ("zs@example.org 1234", "name"),
+        ("password12345678", "easy"),
+    ],
 )
 async def test_a_new_password_obeys_the_rules(auth: Auth, new: str, problem: str) -> None:
-    """What is too short, a repetition or little more than the user's name is 400, which says so; nothing changes."""
+    """What is too short, a repetition, easy to guess or little more than a name is 400, which says so."""
     tokens = await auth.log_in()
     body = {"current_password": PASSWORD, "new_password": new}
     response = await auth.post("/password", body, headers=bearer(tokens))
