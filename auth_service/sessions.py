@@ -26,7 +26,7 @@ from auth_service.models import (
 from auth_service.passwords import Passwords
 from auth_service.refresh_tokens import RefreshTokens
 from auth_service.refusals import HoldBack
-from auth_service.rotation import GRANTED, Kind, Outcome, Policy
+from auth_service.rotation import GRANTED, Kind, Outcome, Policy, is_expired
 from auth_service.store import SessionLimit, Store
 from auth_service.throttle import Throttle
 
@@ -203,31 +203,39 @@ class Sessions:
     async def log_out(self, token: str, *, everywhere: bool) -> None:
         """Revoke the session of a refresh or access token, or all sessions of its user. Any other token: nothing.
 
-        A spent refresh token does too: who holds one may end the session, and nothing else.
+        A spent refresh token does too: who holds one may end the session, and nothing else. *everywhere* counts only
+        with a live access token, or a refresh token of a live session that is the newest or the one before, whose
+        owner may have missed the answer that held the newest.
 
         Raises:
             Unavailable: the database does not answer; the session may still be alive.
         """
-        session_id = self._session_of(token)
+        session_id, generation = self._session_of(token)
         session = await self._store.find_session(session_id) if session_id else None
         if session is None:
             return
         now, reason = self._clock(), RevocationReason.LOGOUT
-        if everywhere and session.revoked_at is None:
+        if everywhere and self._is_owners(session, generation, now):
             count = await self._store.revoke_user(session.user.id, reason, now=now)
         else:
             count = int(await self._store.revoke(session.id, reason, now=now))
         self._events.revoked(reason, count, sub=session.user.id, sid=session.id)
 
-    def _session_of(self, token: str) -> str | None:
+    def _is_owners(self, session: Session, generation: int | None, now: int) -> bool:
+        if session.revoked_at is not None or is_expired(session, now, self._lifetimes.policy):
+            return False
+        return generation is None or generation >= session.generation - 1
+
+    def _session_of(self, token: str) -> tuple[str | None, int | None]:
+        """Return the session of a token, and of a refresh token the generation."""
         try:
-            return self._decode(token)[0]
+            return self._decode(token)
         except InvalidGrant:
             pass
         try:
-            return self._access.read(lambda keys: keys.read(token, self._clock()), InvalidToken).sid
+            return self._access.read(lambda keys: keys.read(token, self._clock()), InvalidToken).sid, None
         except InvalidToken:
-            return None
+            return None, None
 
     async def ready(self) -> None:
         """Return if the database answers. Raises: Unavailable."""

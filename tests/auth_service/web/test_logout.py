@@ -92,6 +92,29 @@ async def test_a_spent_refresh_token_ends_its_session(auth: Auth) -> None:
     assert REVOKED == reason_of(await auth.refresh(second))
 
 
+@pytest.mark.parametrize(("rotations", "others_end"), [(1, True), (2, False), (5, False)])
+async def test_an_old_token_has_no_power_over_other_sessions(auth: Auth, rotations: int, others_end: bool) -> None:
+    """Spent once, it is its owner's, whose answer may be lost; spent before that, it ends its own session alone."""
+    first, other = (await auth.log_in())["refresh_token"], (await auth.log_in())["refresh_token"]
+    newest = first
+    for _ in range(rotations):
+        newest = await auth.rotate(newest)
+
+    assert (200, {}) == await log_out(auth, token=first, everywhere=True)
+    assert REVOKED == reason_of(await auth.refresh(newest))
+    assert others_end == (400 == (await auth.refresh(other))[0])
+
+
+async def test_a_token_of_an_expired_session_has_no_power_over_other_sessions(auth: Auth) -> None:
+    """Found years later, it logs nobody out."""
+    old = (await auth.log_in())["refresh_token"]
+    auth.clock.advance(604_800)
+    other = (await auth.log_in())["refresh_token"]
+
+    assert (200, {}) == await log_out(auth, token=old, everywhere=True)
+    assert 200 == (await auth.refresh(other))[0]
+
+
 async def test_a_revoked_token_has_no_power_over_other_sessions(auth: Auth) -> None:
     """A token of a session that has ended does not log its user out everywhere."""
     first, second = (await auth.log_in())["refresh_token"], (await auth.log_in())["refresh_token"]
