@@ -96,6 +96,7 @@ def create_app(
     app = web.Application(middlewares=[errors_as_json], client_max_size=MAX_BODY_BYTES)
     app[SETTINGS], app[EVENTS], app[PUBLIC_KEYS] = settings, events, public
     app[REQUEST_TIMES] = RequestTimes(events.registry)
+    health.share_answers(app, clock)
     app.cleanup_ctx.append(sessions)
     app.on_shutdown.append(_let_followers_go)
     _add_routes(app, settings.cors_origins)

@@ -9,6 +9,7 @@ from auth_service.keys import WatchedKeys
 from auth_service.revocations import RevocationFeed
 from auth_service.sessions import Sessions
 from auth_service.settings import Settings
+from auth_service.shared_answer import SharedAnswer
 
 SETTINGS = web.AppKey("SETTINGS", Settings)
 EVENTS = web.AppKey("EVENTS", Events)
@@ -16,4 +17,6 @@ SESSIONS = web.AppKey("SESSIONS", Sessions)
 PUBLIC_KEYS = web.AppKey("PUBLIC_KEYS", WatchedKeys[bytes])
 ACCOUNTS = web.AppKey("ACCOUNTS", Accounts)
 INTROSPECTION = web.AppKey("INTROSPECTION", Introspection)
+READINESS = web.AppKey("READINESS", SharedAnswer[None])
+EXPOSITION = web.AppKey("EXPOSITION", SharedAnswer[bytes])
 REVOCATIONS = web.AppKey("REVOCATIONS", RevocationFeed)

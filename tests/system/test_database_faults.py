@@ -40,6 +40,14 @@ class OneSession:
         async with self._http.get(f"{self.process.url}/health/{kind}") as response:
             return response.status
 
+    async def readiness(self, awaited: int) -> int:
+        """Return the status of ``/health/ready`` once it is *awaited*: an answer counts for a second."""
+        for _ in range(50):
+            if await self.health("ready") == awaited:
+                break
+            await asyncio.sleep(0.1)
+        return await self.health("ready")
+
     async def recovered(self) -> Answer:
         """Refresh as a client does, until the answer is another one than ``unavailable``."""
         async with asyncio.timeout(_RECOVERS_WITHIN_S):
@@ -84,10 +92,10 @@ async def test_postgresql_going_away_and_coming_back(tmp_path: Path, postgresql:
         before = await session.health("ready")
         await postgresql.kill()
         refused = await session.refresh()
-        readiness, liveness = await session.health("ready"), await session.health("live")
+        readiness, liveness = await session.readiness(503), await session.health("live")
         await postgresql.start()
         answer = await session.recovered()
-        after = await session.health("ready")
+        after = await session.readiness(200)
 
     assert UNAVAILABLE == refused
     assert (200, 503, 200, 200) == (before, readiness, liveness, after)

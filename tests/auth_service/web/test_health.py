@@ -1,3 +1,9 @@
+import threading
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from auth_service.shared_metrics import exposition
 from tests.auth_service.running import Auth
 
 
@@ -18,9 +24,41 @@ async def test_not_ready_without_a_database(auth: Auth) -> None:
     auth.sql("ALTER TABLE sessions RENAME TO away")
     response = await auth.client.get("/health/ready")
     auth.sql("ALTER TABLE away RENAME TO sessions")
+    auth.clock.advance(1)
 
     assert (503, "unready") == (response.status, (await response.json())["status"])
     assert 200 == (await auth.client.get("/health/ready")).status
+
+
+async def test_the_database_is_asked_once_a_second(auth: Auth) -> None:
+    """Anybody may ask, as often as may be: the answer is that of the last second, good or bad."""
+    statuses = [(await auth.client.get("/health/ready")).status]
+    auth.sql("ALTER TABLE sessions RENAME TO away")
+    for passed in (0.5, 0.5):
+        auth.clock.advance(passed)
+        statuses.append((await auth.client.get("/health/ready")).status)
+    auth.sql("ALTER TABLE away RENAME TO sessions")
+    statuses.append((await auth.client.get("/health/ready")).status)
+
+    assert [200, 200, 503, 503] == statuses
+
+
+async def test_metrics_are_put_together_once_a_second(auth: Auth, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks within it gets the same text, which another thread made."""
+    threads: list[threading.Thread] = []
+
+    def spied(registry: CollectorRegistry) -> bytes:
+        threads.append(threading.current_thread())
+        return exposition(registry)
+
+    monkeypatch.setattr("auth_service.web.health.exposition", spied)
+    texts = [await (await auth.client.get("/metrics")).text() for _ in range(2)]
+    auth.clock.advance(1)
+    texts.append(await (await auth.client.get("/metrics")).text())
+
+    assert texts[0] == texts[1] != texts[2]
+    assert 2 == len(threads)
+    assert threading.main_thread() not in threads
 
 
 async def test_metrics_count_what_happened(auth: Auth) -> None:
