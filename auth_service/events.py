@@ -19,6 +19,7 @@ _LEVELS = {Kind.ROTATE: "debug", Kind.RETRY: "info", Kind.RACE: "info", Kind.CAT
 _EVENTS = {kind: f"rotation.{kind.value}" for kind in Kind}
 _BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _QUIET_S = 1.0  # between lines that a stranger can cause for nothing
+_REMINDER_S = 60.0  # between lines about a setting
 _FAR = 3  # from here on, distances share a label: labels must be few
 
 
@@ -28,7 +29,7 @@ class Events:
     def __init__(self) -> None:
         """Register the metrics in a registry of their own."""
         self.registry = CollectorRegistry()
-        self._sparing = Sparing(_QUIET_S)
+        self._sparing, self._reminding = Sparing(_QUIET_S), Sparing(_REMINDER_S)
         # Bound once: the lazy proxy would make a new logger for each event, also for those below the level.
         self._log = structlog.get_logger("auth_service").bind()
         self._logins = Counter("auth_logins", "Log-ins by outcome.", ["outcome"], registry=self.registry)
@@ -93,6 +94,11 @@ class Events:
             self._rotation_labels[kind, _label(distance)].inc(count)
             if kind is Kind.REUSE:
                 self._revoked.labels(RevocationReason.REUSE.value).inc(count)
+
+    def proxy_untrusted(self, ip: str) -> None:
+        """A neighbour forwards requests and is no trusted proxy: its callers share one limit. One line a minute."""
+        if self._reminding.admit("proxy") is not None:
+            self._log.warning("proxy.untrusted", ip=ip)
 
     def presented(self, outcome: Outcome, session_id: str) -> None:
         """A refresh token with a good MAC was presented, by the request of this task."""

@@ -1,18 +1,34 @@
 """The client's address, believed from ``X-Forwarded-For`` only when a trusted proxy sent it."""
 
 import ipaddress
+import re
 
 from aiohttp import web
 
 from auth_service.settings import Network
-from auth_service.web.keys import SETTINGS
+from auth_service.web.keys import EVENTS, SETTINGS
+
+# Some proxies name the port as well (RFC 7239 §6 allows it in its own header).
+_WITH_PORT = re.compile(r"(?P<v4>[0-9.]+):[0-9]{1,5}|\[(?P<v6>[^\]]+)\](:[0-9]{1,5})?", re.ASCII)
 
 
 def client_address(request: web.Request) -> str:
     """Return the nearest address that is not one of ``AUTH_TRUSTED_PROXIES``."""
-    trusted = request.app[SETTINGS].trusted_proxies
+    trusted, peer = request.app[SETTINGS].trusted_proxies, request.remote or ""
     hops = [hop.strip() for line in request.headers.getall("X-Forwarded-For", ()) for hop in line.split(",")]
-    return nearest_untrusted(request.remote or "", hops, trusted)
+    if hops and is_overlooked_proxy(peer, trusted):
+        request.app[EVENTS].proxy_untrusted(peer)
+    return nearest_untrusted(peer, hops, trusted)
+
+
+def is_overlooked_proxy(peer: str, trusted: tuple[Network, ...]) -> bool:
+    """Whether a peer that forwards is probably a proxy that nobody told of: all of its callers count as one."""
+    return _is_address(peer) and ipaddress.ip_address(peer).is_private and not _is_within(peer, trusted)
+
+
+def _bare(hop: str) -> str:
+    found = _WITH_PORT.fullmatch(hop)
+    return (found["v4"] or found["v6"]) if found else hop
 
 
 def nearest_untrusted(peer: str, forwarded: list[str], trusted: tuple[Network, ...]) -> str:
@@ -21,7 +37,7 @@ def nearest_untrusted(peer: str, forwarded: list[str], trusted: tuple[Network, .
     What lies beyond the first untrusted address was written by a stranger and proves nothing.
     """
     nearest = peer
-    for hop in reversed(forwarded):
+    for hop in map(_bare, reversed(forwarded)):
         if not _is_within(nearest, trusted) or not _is_address(hop):
             break
         nearest = hop
