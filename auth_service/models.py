@@ -1,5 +1,6 @@
 """The values that the rules and the store exchange. Times are milliseconds since the epoch, UTC."""
 
+import re
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 SESSION_ID_BYTES = 16
+_SESSION_ID = re.compile(r"[A-Za-z0-9_-]{22}")
 
 
 def new_session_id() -> str:
@@ -22,6 +24,11 @@ def encode_session_id(raw: bytes) -> str:
 def decode_session_id(session_id: str) -> bytes:
     """Return the 16 bytes of a session id that this service made."""
     return urlsafe_b64decode(session_id + "==")
+
+
+def is_session_id(text: str) -> bool:
+    """Whether *text* has the form of a session id: the database is asked for no other, and takes no NUL."""
+    return _SESSION_ID.fullmatch(text) is not None
 
 
 class User(NamedTuple):

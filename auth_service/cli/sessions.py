@@ -10,7 +10,7 @@ from rich.text import Text
 from auth_service.cli.output import AsJson, show
 from auth_service.cli.store import possible_name, require_user, with_store
 from auth_service.errors import StartupError
-from auth_service.models import RevocationReason, Session
+from auth_service.models import RevocationReason, Session, is_session_id
 from auth_service.rotation import Policy
 from auth_service.sessions import wall_clock
 from auth_service.settings import load_settings
@@ -55,9 +55,10 @@ def revoke(
 
 
 def _revoke_one(session_id: str) -> int:
-    printable = session_id.isascii() and session_id.isprintable()
     reason = RevocationReason.OPERATOR
-    if not printable or not with_store(lambda store: store.revoke(session_id, reason, now=wall_clock())):
+    if not is_session_id(session_id) or not with_store(
+        lambda store: store.revoke(session_id, reason, now=wall_clock())
+    ):
         raise StartupError(f"no live session {session_id!a}")
     return 1
 

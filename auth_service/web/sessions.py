@@ -4,7 +4,7 @@ from typing import Any
 
 from aiohttp import web
 
-from auth_service.models import Session
+from auth_service.models import Session, is_session_id
 from auth_service.web.bodies import Body, read_body
 from auth_service.web.credentials import user_session
 from auth_service.web.keys import ACCOUNTS, SETTINGS
@@ -37,8 +37,8 @@ def _shown(session: Session, own: Session, idle_ttl_s: int) -> dict[str, Any]:
 
 async def end_session(request: web.Request) -> web.Response:
     """End one of the caller's sessions; 404 for any other."""
-    own = await user_session(request)
-    if not await request.app[ACCOUNTS].end_session(own, request.match_info["id"]):
+    own, session_id = await user_session(request), request.match_info["id"]
+    if not is_session_id(session_id) or not await request.app[ACCOUNTS].end_session(own, session_id):
         raise web.HTTPNotFound
     return web.Response(status=204)
 

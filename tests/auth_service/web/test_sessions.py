@@ -1,9 +1,13 @@
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
+from yarl import URL
 
 from tests.auth_service.conftest import StartAuth
 from tests.auth_service.running import PASSWORD, START_MS, Auth, reason_of
+from tests.auth_service.store.conftest import migrate
+from tests.postgresql import Cluster
 
 NEW = "a fresh and longer password"
 START_S = START_MS // 1000
@@ -96,6 +100,20 @@ async def test_any_other_session_is_not_found(auth: Auth, which: str) -> None:
 
     assert (404, "not_found") == (response.status, (await response.json())["error"])
     assert which == "ended" or 200 == (await auth.refresh(theirs["refresh_token"]))[0]
+
+
+@pytest.mark.parametrize("session_id", ["a%00b", "x" * 21, "x" * 21 + "%C3%A9", "x" * 22 + "%0A", "x" * 22])
+async def test_what_is_no_session_id_is_not_found(start_auth: StartAuth, postgresql: Cluster, session_id: str) -> None:
+    """Whatever stands there, with a database that takes no NUL as well."""
+    postgresql.execute("DROP DATABASE IF EXISTS session_ids", "CREATE DATABASE session_ids")
+    url = postgresql.url("session_ids")
+    await migrate(url)
+    auth = await start_auth(database_url=SecretStr(url))
+    response = await auth.client.delete(
+        URL(f"/sessions/{session_id}", encoded=True), headers=bearer(await auth.log_in())
+    )
+
+    assert (404, "not_found") == (response.status, (await response.json())["error"])
 
 
 async def test_a_new_password_ends_every_other_session(auth: Auth) -> None:
