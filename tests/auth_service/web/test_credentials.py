@@ -36,6 +36,17 @@ async def test_a_call_without_good_credentials_is_refused(
     assert await refused(auth, method, path, *authorization)
 
 
+@pytest.mark.parametrize(("method", "path"), SERVICE_CALLS)
+@pytest.mark.parametrize("authorization", [[], ["Bearer x"], ["Basic eDp4"]])
+async def test_a_caller_that_is_no_service_leaves_its_event(
+    auth: Auth, method: str, path: str, authorization: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a wrong secret or none at all."""
+    await refused(auth, method, path, *authorization)
+
+    assert 1 == capsys.readouterr().out.count("service.refused")
+
+
 @pytest.mark.parametrize(("method", "path"), USER_CALLS)
 async def test_a_refresh_token_is_no_access_token(auth: Auth, method: str, path: str) -> None:
     """A refresh token used as an access token is refused, and not spent."""
