@@ -2,7 +2,7 @@
 
 import ipaddress
 
-# What one subscriber has at least: RFC 6177 gives sites a /56 or /48, and access networks hand out no less than this.
+# Whoever has one address has all of its network: the lower half names an interface (RFC 4291 §2.5.1).
 _IPV6_PREFIX = 64
 
 

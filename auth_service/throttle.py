@@ -3,23 +3,26 @@
 An attempt is counted before its password is looked at, and given back when it succeeds: of however many that run at
 once, no more are verified than may fail. A name is limited together with the address that tried it, so that a stranger
 elsewhere cannot lock a user out. An address is limited whatever the names, ten times as wide; successes do not count,
-so that any number of honest users fit behind one address.
+so that any number of honest users fit behind one address. IPv6 counts by /64, and by /48 ten times as wide again: who
+has one of these has 65,536 addresses otherwise.
 """
 
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
 from limits import RateLimitItem, RateLimitItemPerSecond
 
 from auth_service.counters import Counters
-from auth_service.errors import AuthError, Busy, InvalidCredentials, TooManyAttempts
+from auth_service.errors import Busy, InvalidCredentials, TooManyAttempts
 from auth_service.networks import network_of
 
 WINDOW_S = 60
 _ADDRESS_FACTOR = 10
+_SITE_FACTOR = 100
+_SITE_PREFIX = 48  # what a site gets at most where nobody asks for more (RFC 6177 §2)
 _MAX_WAITING = 256
 
 
@@ -49,10 +52,11 @@ class Throttle:
     """Counts failures over a minute, for all processes that share ``Counters``."""
 
     def __init__(self, counters: Counters, failures: int, *, window_s: int = WINDOW_S) -> None:
-        """Allow so many *failures* for each name and address, and ten times that for each address."""
+        """Allow so many *failures* for each name and address, ten times that for an address, a hundred for a /48."""
         self._counters = counters
         self._by_name = RateLimitItemPerSecond(failures, window_s, namespace="login")
         self._by_address = RateLimitItemPerSecond(failures * _ADDRESS_FACTOR, window_s, namespace="login-address")
+        self._by_site = RateLimitItemPerSecond(failures * _SITE_FACTOR, window_s, namespace="login-site")
         self._attempts: dict[str, _Attempts] = {}
         self._waiting = 0
 
@@ -66,9 +70,14 @@ class Throttle:
             TooManyAttempts: with the whole seconds until one is allowed.
             Busy: too many wait for earlier attempts to be decided.
         """
-        by_address = (self._by_address, _digest(network_of(address)))
-        by_name = (self._by_name, _digest(username, network_of(address)))
-        async with self._counted(*by_address), self._counted(*by_name):
+        network, site = network_of(address), network_of(address, prefix=_SITE_PREFIX)
+        by_name = (self._by_name, _digest(username, network))
+        limits = [(self._by_address, _digest(network)), by_name]
+        if site != network:  # IPv6
+            limits.insert(0, (self._by_site, _digest(site)))
+        async with AsyncExitStack() as stack:
+            for limit in limits:
+                await stack.enter_async_context(self._counted(*limit))
             yield
             await self._counters.forget(*by_name)
 
@@ -76,14 +85,11 @@ class Throttle:
     async def _counted(self, limit: RateLimitItem, key: str) -> AsyncIterator[None]:
         with self._present(key) as attempts:
             await self._take(limit, key, attempts)
-            failed = True
+            failed = False
             try:
                 yield
-                failed = False
             except InvalidCredentials:
-                raise
-            except AuthError:
-                failed = False
+                failed = True
                 raise
             finally:
                 if not failed:

@@ -7,7 +7,7 @@ import pytest
 from redis.asyncio import Redis
 
 from auth_service.counters import Counters
-from auth_service.errors import Busy, InvalidCredentials, StartupError, TooManyAttempts
+from auth_service.errors import Busy, InvalidCredentials, StartupError, TooManyAttempts, Unavailable
 from auth_service.throttle import Throttle
 from tests.redis_server import RedisServer, redis_server
 
@@ -177,11 +177,11 @@ async def test_a_success_among_refused_attempts_gives_nothing_away(throttle: Thr
 
 
 async def test_an_attempt_that_could_not_be_decided_is_not_counted(throttle: Throttle) -> None:
-    """Busy and Unavailable say nothing about a password."""
-    for _ in range(5):
-        with pytest.raises(Busy):
+    """Busy, Unavailable and faults of the service say nothing about a password."""
+    for problem in (Busy, Unavailable, ZeroDivisionError, asyncio.CancelledError, Busy):
+        with pytest.raises(problem):
             async with throttle.attempt("zs", HOME):
-                raise Busy
+                raise problem
 
     assert 20 == await allowed(throttle, HOME)
 
@@ -213,6 +213,18 @@ async def test_one_ipv6_network_is_one_address(throttle: Throttle, one: str, oth
 
     with pytest.raises(TooManyAttempts):
         await succeed(throttle, "zs", other)
+
+
+async def test_a_site_of_many_ipv6_networks_is_limited(throttle: Throttle) -> None:
+    """All of a /48 has ten times what an address has, whichever of its /64 are used; the next /48 has its own."""
+    for number in range(10):
+        await fail(throttle, f"name {number}", f"2001:db8:1:{number}::1")
+        for other in range(19):
+            await fail(throttle, f"name {number}-{other}", f"2001:db8:1:{number}::2")
+
+    with pytest.raises(TooManyAttempts):
+        await succeed(throttle, "zs", "2001:db8:1:ffff::1")
+    await succeed(throttle, "zs", "2001:db8:2::1")
 
 
 async def keys_in(redis: RedisServer) -> list[bytes]:
