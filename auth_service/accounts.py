@@ -80,19 +80,21 @@ class Accounts:
             if problem := await self._passwords.run(partial(self._problem_of, new, of.user)):
                 raise InvalidRequest(f"new_password: {problem}.")
             try:
-                await self._replace(of, current, await self._passwords.hash(new))
+                ended = await self._replace(of, current, await self._passwords.hash(new))
             except InvalidCredentials:
                 self._events.password_refused(of.id, of.user.id)
                 raise
         self._events.password_changed(of.user.id)
+        self._events.revoked(RevocationReason.PASSWORD_CHANGED, ended, sub=of.user.id)
 
-    async def _replace(self, of: Session, current: str, fresh: str) -> None:
+    async def _replace(self, of: Session, current: str, fresh: str) -> int:
         for _ in range(_LOOKS):
             found = await self._store.find_credentials(of.user.username)
             if not await self._passwords.verify(found.password_hash if found else None, current) or found is None:
                 raise InvalidCredentials("the current password is wrong")
             old, now = found.password_hash, self._clock()
-            if await self._store.set_password(of.user.id, fresh, replacing=old, keep=of.id, now=now):
-                return
+            ended = await self._store.set_password(of.user.id, fresh, replacing=old, keep=of.id, now=now)
+            if ended is not None:
+                return ended
             # Another hash stands there now: of another password, or of this one, strengthened meanwhile.
         raise InvalidCredentials("the password was changed meanwhile")

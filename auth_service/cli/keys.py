@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from auth_service import keys
+from auth_service.cli.log import operator_log
 from auth_service.cli.output import AsJson, show
 from auth_service.errors import StartupError
 from auth_service.settings import load_settings
@@ -70,6 +71,8 @@ def rotate(directory: Directory = None, only: Only = None, as_json: AsJson = Fal
         for purpose, path in key_files(directory).items()
         if only in {None, purpose}
     ]
+    for row in rows:
+        operator_log().info("keys.rotated", **row)
     lines = [f"{row['file']}: key {row['kid']} signs from now on" for row in rows]
     show(rows, "\n".join(lines), as_json=as_json)
 
@@ -95,6 +98,7 @@ def retire(kid: str, directory: Directory = None, as_json: AsJson = False) -> No
     for path in key_files(directory).values():
         if kid in {key["kid"] for key in keys.read_key_file(path)}:
             keys.retire(path, kid)
+            operator_log().info("keys.retired", file=str(path), kid=kid)
             show({"file": str(path), "kid": kid}, f"{path}: key {kid} retired", as_json=as_json)
             return
     raise StartupError(f"no key {kid}")

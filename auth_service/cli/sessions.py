@@ -7,6 +7,7 @@ import typer
 from rich.table import Column, Table
 from rich.text import Text
 
+from auth_service.cli.log import log_revoked
 from auth_service.cli.output import AsJson, show
 from auth_service.cli.store import possible_name, require_user, with_store
 from auth_service.errors import StartupError
@@ -55,11 +56,12 @@ def revoke(
 
 
 def _revoke_one(session_id: str) -> int:
-    reason = RevocationReason.OPERATOR
-    if not is_session_id(session_id) or not with_store(
-        lambda store: store.revoke(session_id, reason, now=wall_clock())
-    ):
+    async def work(store: Store) -> bool:
+        return await store.revoke(session_id, RevocationReason.OPERATOR, now=wall_clock())
+
+    if not is_session_id(session_id) or not with_store(work):
         raise StartupError(f"no live session {session_id!a}")
+    log_revoked(RevocationReason.OPERATOR, 1, sid=session_id)
     return 1
 
 
@@ -70,7 +72,9 @@ def _revoke_user(name: str) -> int:
         found = await store.find_credentials(name)
         if found is None:
             return None
-        return await store.revoke_user(found.user.id, RevocationReason.OPERATOR, now=wall_clock())
+        count = await store.revoke_user(found.user.id, RevocationReason.OPERATOR, now=wall_clock())
+        log_revoked(RevocationReason.OPERATOR, count, sub=found.user.id)
+        return count
 
     return require_user(with_store(work), name)
 

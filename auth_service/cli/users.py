@@ -9,10 +9,11 @@ from pydantic import BaseModel, StringConstraints, TypeAdapter, ValidationError
 from rich.table import Table
 from rich.text import Text
 
+from auth_service.cli.log import log_revoked, operator_log
 from auth_service.cli.output import AsJson, show
 from auth_service.cli.store import possible_name, require_user, with_store
 from auth_service.errors import StartupError
-from auth_service.models import User
+from auth_service.models import RevocationReason, User
 from auth_service.password_rules import password_rule
 from auth_service.passwords import HASHER
 from auth_service.sessions import wall_clock
@@ -49,6 +50,7 @@ def add(
     _require_good_password(account.password, user)
     if not with_store(lambda store: store.add_user(user, HASHER.hash(account.password), now=wall_clock())):
         raise StartupError(f"user {name} exists already")
+    operator_log().info("user.added", sub=user.id, scope=user.scope)
     show(user._asdict(), f"user {name} added", as_json=as_json)
 
 
@@ -67,14 +69,17 @@ def list_(as_json: AsJson = False) -> None:
 @cli.command("disable")
 def disable(name: str, as_json: AsJson = False) -> None:
     """Disable a user and revoke all of the user's sessions, at once."""
-    user = _set_disabled(name, disabled=True)
+    user, ended = _set_disabled(name, disabled=True)
+    operator_log().warning("user.disabled", sub=user.id)
+    log_revoked(RevocationReason.USER_DISABLED, ended, sub=user.id)
     show(user._asdict(), f"user {name} disabled; all sessions revoked", as_json=as_json)
 
 
 @cli.command("enable")
 def enable(name: str, as_json: AsJson = False) -> None:
     """Enable a user again."""
-    user = _set_disabled(name, disabled=False)
+    user, _ended = _set_disabled(name, disabled=False)
+    operator_log().info("user.enabled", sub=user.id)
     show(user._asdict(), f"user {name} enabled", as_json=as_json)
 
 
@@ -87,26 +92,28 @@ def set_password(name: str, as_json: AsJson = False) -> None:
     except ValidationError as exc:
         raise _problem("password", exc) from None
 
-    async def work(store: Store) -> User | None:
+    async def work(store: Store) -> tuple[User, int] | None:
         found = await store.find_credentials(name)
         if found is None:
             return None
         _require_good_password(password, found.user)
         password_hash = HASHER.hash(password)
-        done = await store.set_password(found.user.id, password_hash, replacing=None, keep=None, now=wall_clock())
-        return found.user if done else None
+        ended = await store.set_password(found.user.id, password_hash, replacing=None, keep=None, now=wall_clock())
+        return None if ended is None else (found.user, ended)
 
-    user = require_user(with_store(work), name)
+    user, ended = require_user(with_store(work), name)
+    operator_log().info("password.set", sub=user.id)
+    log_revoked(RevocationReason.PASSWORD_CHANGED, ended, sub=user.id)
     show(user._asdict(), f"password of {name} set; all sessions revoked", as_json=as_json)
 
 
-def _set_disabled(name: str, *, disabled: bool) -> User:
+def _set_disabled(name: str, *, disabled: bool) -> tuple[User, int]:
     name = possible_name(name)
 
-    async def work(store: Store) -> User | None:
-        await store.set_disabled(name, disabled=disabled, now=wall_clock())
+    async def work(store: Store) -> tuple[User, int] | None:
+        ended = await store.set_disabled(name, disabled=disabled, now=wall_clock())
         found = await store.find_credentials(name)
-        return found and found.user
+        return None if found is None or ended is None else (found.user, ended)
 
     return require_user(with_store(work), name)
 

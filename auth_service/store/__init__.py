@@ -42,15 +42,18 @@ class UserStore(Protocol):
     async def add_user(self, user: User, password_hash: str, *, now: int) -> bool:
         """Add a user; False, and nothing done, if the name is taken."""
 
-    async def set_disabled(self, username: str, *, disabled: bool, now: int) -> bool:
-        """Disable or enable an account; disabling revokes its sessions in the same transaction. False if unknown."""
+    async def set_disabled(self, username: str, *, disabled: bool, now: int) -> int | None:
+        """Disable or enable an account; disabling revokes its sessions in the same transaction.
+
+        Return how many; None if the name is unknown.
+        """
 
     async def set_password(
         self, user_id: str, password_hash: str, *, replacing: str | None, keep: str | None, now: int
-    ) -> bool:
-        """Change the password and revoke all sessions but *keep*, in one transaction.
+    ) -> int | None:
+        """Change the password and revoke all sessions but *keep*, in one transaction. Return how many.
 
-        False, and nothing done, if the stored hash is no longer *replacing* (None: whatever it is).
+        None, and nothing done, if the stored hash is no longer *replacing* (None: whatever it is).
         """
 
     async def strengthen_hash(self, user_id: str, password_hash: str, *, replacing: str) -> bool:

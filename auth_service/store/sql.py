@@ -76,32 +76,32 @@ class SqlUsers:
 
         return await self._database.write(add)
 
-    async def set_disabled(self, username: str, *, disabled: bool, now: int) -> bool:
+    async def set_disabled(self, username: str, *, disabled: bool, now: int) -> int | None:
         """See ``UserStore``."""
         statement = update(users).where(users.c.username == username).values(disabled_at=now if disabled else None)
 
-        def change(connection: Connection) -> bool:
+        def change(connection: Connection) -> int | None:
             user_id = connection.execute(statement.returning(users.c.id)).scalar_one_or_none()
-            if user_id is not None and disabled:
-                connection.execute(_revoke(RevocationReason.USER_DISABLED, now, sessions.c.user_id == user_id))
-            return user_id is not None
+            if user_id is None:
+                return None
+            revoke = _revoke(RevocationReason.USER_DISABLED, now, sessions.c.user_id == user_id)
+            return connection.execute(revoke).rowcount if disabled else 0
 
         return await self._database.write(change)
 
     async def set_password(
         self, user_id: str, password_hash: str, *, replacing: str | None, keep: str | None, now: int
-    ) -> bool:
+    ) -> int | None:
         """See ``UserStore``."""
         statement = update(users).where(users.c.id == user_id).values(password_hash=password_hash)
         if replacing is not None:
             statement = statement.where(users.c.password_hash == replacing)
         others = [sessions.c.user_id == user_id] + ([sessions.c.id != keep] if keep else [])
 
-        def change(connection: Connection) -> bool:
-            changed = connection.execute(statement).rowcount == 1
-            if changed:
-                connection.execute(_revoke(RevocationReason.PASSWORD_CHANGED, now, *others))
-            return changed
+        def change(connection: Connection) -> int | None:
+            if connection.execute(statement).rowcount != 1:
+                return None
+            return connection.execute(_revoke(RevocationReason.PASSWORD_CHANGED, now, *others)).rowcount
 
         return await self._database.write(change)
 

@@ -81,7 +81,7 @@ async def test_a_change_of_password_wins_over_a_raised_hash(
     strengthen = SqlStore.strengthen_hash
 
     async def change_first(self: SqlStore, user_id: str, password_hash: str, *, replacing: str) -> bool:
-        assert await self.set_password(user_id, changed, replacing=None, keep=None, now=START_MS)
+        assert 0 == await self.set_password(user_id, changed, replacing=None, keep=None, now=START_MS)
         return await strengthen(self, user_id, password_hash, replacing=replacing)
 
     monkeypatch.setattr(SqlStore, "strengthen_hash", change_first)

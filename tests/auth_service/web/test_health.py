@@ -4,7 +4,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from auth_service.shared_metrics import exposition
-from tests.auth_service.running import Auth
+from tests.auth_service.running import PASSWORD, Auth
 
 
 async def test_live_while_the_loop_turns(auth: Auth) -> None:
@@ -81,6 +81,17 @@ async def test_metrics_count_what_happened(auth: Auth) -> None:
         'auth_rotations_total{distance="0",outcome="malformed"} 1.0',
         'auth_revocations_total{reason="reuse"} 1.0',
     } <= set(lines)
+
+
+async def test_metrics_count_sessions_that_a_new_password_ends(auth: Auth) -> None:
+    """A change of password counts each session that ended with the old one."""
+    tokens, _, _ = [await auth.log_in() for _ in range(3)]
+    body = {"current_password": PASSWORD, "new_password": "a fresh and longer password"}
+    await auth.post("/password", body, headers={"Authorization": f"Bearer {tokens['access_token']}"})
+
+    lines = (await (await auth.client.get("/metrics")).text()).splitlines()
+
+    assert 'auth_revocations_total{reason="password_changed"} 2.0' in lines
 
 
 async def test_metrics_count_log_outs(auth: Auth) -> None:
