@@ -60,36 +60,72 @@ async def test_failures_below_the_limit_are_allowed(throttle: Throttle) -> None:
     await succeed(throttle, "zs", HOME)
 
 
-async def test_the_limit_says_when_to_come_back(throttle: Throttle) -> None:
-    """At the limit an attempt is refused, with the whole seconds until one is allowed."""
+class Time:
+    """Stands in for the module ``time``, and stands still."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def time(self) -> float:
+        """Return seconds since the epoch."""
+        return self.now
+
+    monotonic = time
+
+
+@pytest.fixture
+def stopped(monkeypatch: pytest.MonkeyPatch) -> Time:
+    """The time of counters in memory, which passes only when told to."""
+    stopped = Time()
+    for module in ("auth_service.counters", "limits.aio.storage.memory"):
+        monkeypatch.setattr(f"{module}.time", stopped)
+    return stopped
+
+
+async def told(throttle: Throttle) -> int:
+    """Return in how many seconds an attempt that must be refused is told to come back."""
+    with pytest.raises(TooManyAttempts) as caught:
+        await succeed(throttle, "zs", HOME)
+    return caught.value.retry_after_s or 0
+
+
+@pytest.mark.parametrize(("passed", "left"), [(0, 60), (0.5, 60), (1, 59), (59, 1), (59.5, 1)])
+async def test_the_limit_says_when_to_come_back(stopped: Time, passed: float, left: int) -> None:
+    """At the limit an attempt is refused, with the whole seconds until one is allowed: then it is, and not before."""
+    throttle = Throttle(Counters("memory://"), 2)
     await fail(throttle, "zs", HOME, 2)
+    stopped.now += passed
 
-    with pytest.raises(TooManyAttempts) as caught:
-        await succeed(throttle, "zs", HOME)
-    assert 59 <= (caught.value.retry_after_s or 0) <= 61
-
-
-async def test_retry_after_is_exact(counters: Counters) -> None:
-    """Who comes back when told to is let in; the wait is no longer than the window."""
-    throttle = Throttle(counters, 1, window_s=2)
-    await fail(throttle, "zs", HOME)
-    with pytest.raises(TooManyAttempts) as caught:
-        await succeed(throttle, "zs", HOME)
-    told = caught.value.retry_after_s or 0
-    await asyncio.sleep(told)
-
+    assert left == await told(throttle)
+    stopped.now += 60 - passed - 0.25
+    assert 1 == await told(throttle)
+    stopped.now += 0.25
     await succeed(throttle, "zs", HOME)
-    assert 1 <= told <= 3
 
 
-async def test_refused_attempts_do_not_lengthen_the_wait(throttle: Throttle) -> None:
+async def test_redis_says_when_to_come_back(redis: RedisServer) -> None:
+    """Never too early, and no later than the second after: by its own clock, of whole seconds."""
+    async with aclosing(Counters(redis.url)) as counters, Redis.from_url(redis.url) as client:
+        await client.flushall()
+        throttle = Throttle(counters, 1)
+        await fail(throttle, "zs", HOME)
+        before_s = max([await client.pttl(key) for key in await keys_in(redis)]) / 1000
+        seconds = await told(throttle)
+        after_s = max([await client.pttl(key) for key in await keys_in(redis)]) / 1000
+
+    assert after_s <= seconds <= before_s + 2
+
+
+async def test_refused_attempts_do_not_lengthen_the_wait(stopped: Time) -> None:
     """Knocking on while refused neither moves the end of the window nor counts for the next."""
+    throttle = Throttle(Counters("memory://"), 2)
     await fail(throttle, "zs", HOME, 2)
+    waits = []
     for _ in range(5):
-        with pytest.raises(TooManyAttempts) as caught:
-            await succeed(throttle, "zs", HOME)
+        stopped.now += 10
+        waits.append(await told(throttle))
 
-    assert (caught.value.retry_after_s or 0) <= 61
+    assert [50, 40, 30, 20, 10] == waits
     assert 18 == await allowed(throttle, HOME)
 
 
