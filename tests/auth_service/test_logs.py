@@ -2,19 +2,27 @@
 
 import asyncio
 import json
+import re
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 
 from auth_service.keys import read_key_file
+from auth_service.web.docs import description
 from tests.system.calls import log_in, post, refresh
 from tests.system.processes import PASSWORD, REPOSITORY, Deployment, Service, deployment_in, prepare
 
 WRONG = "hunter2-hunter2"
 STRAY = "stray-s3cr3t-bytes"
+SECRET = "a-service-s3cret-of-more-than-32-characters"
+PASSWORD_SET = "another " + WRONG
+_TOKEN = re.compile(r"dtr1_[\w-]{56}|eyJ[\w-]+\.[\w-]+\.[\w-]+")
 UNPARSABLE = (
     f"GET / HTTP/1.1\r\nHost: a\r\nAuthorization Bearer {STRAY}\r\n\r\n",
     f"\x16\x03\x01{STRAY}\r\n\r\n",
@@ -60,24 +68,69 @@ async def drive(auth: Service, http: aiohttp.ClientSession) -> set[str]:
     bearer = {"Authorization": f"Bearer {others['access_token']}"}
     async with http.get(auth.url / "sessions", headers=bearer) as response:
         assert 200 == response.status
-    change = {"current_password": PASSWORD, "new_password": "another " + WRONG}
+    change = {"current_password": PASSWORD, "new_password": PASSWORD_SET}
     await post(http, auth.url / "introspect", {"token": others["access_token"]}, **bearer)
     async with http.post(auth.url / "password", json=change, headers=bearer) as response:
         assert 204 == response.status
+    secrets |= await call_everything(auth, http)
     await post(http, auth.url / "logout", {"token": others["refresh_token"], "everywhere": True})
     for request in UNPARSABLE:
         await exchange(auth, request)
-    return secrets | {PASSWORD, WRONG, STRAY}
+    return secrets | {PASSWORD, WRONG, STRAY, SECRET}
+
+
+async def call_everything(auth: Service, http: aiohttp.ClientSession) -> set[str]:
+    """Make each call that the document of the service describes, as every kind of caller; return the secrets."""
+    secrets: set[str] = set()
+    calls = [(method, path) for path, methods in description()["paths"].items() for method in methods]
+    for method, path in calls:
+        tokens = await log_in(http, auth, PASSWORD_SET)
+        mine = {"Authorization": f"Bearer {tokens['access_token']}"}
+        cookie = {"Sec-Fetch-Site": "same-origin", "Cookie": f"__Host-refresh={tokens['refresh_token']}"}
+        service = {"Authorization": f"Bearer {SECRET}"}
+        wrong = {"Authorization": f"Bearer {STRAY}"}
+        async with http.get(auth.url / "sessions", headers=mine) as response:
+            own = next(one["id"] for one in (await response.json())["sessions"] if one["current"])
+        body = body_of(path, tokens)
+        for headers, sent in ((wrong, body), (service, body), (cookie, {}), (mine, body)):
+            url = auth.url.joinpath(path.lstrip("/").replace("{id}", own))
+            async with http.request(method, url, headers=headers, json=sent if method == "post" else None) as response:
+                answer = await response.text()
+            assert 500 > response.status, (method, path)
+            secrets |= set(_TOKEN.findall(answer + str(response.headers)))
+        secrets |= {tokens["access_token"], tokens["refresh_token"]}
+    return secrets
+
+
+def body_of(path: str, tokens: dict[str, Any]) -> dict[str, object]:
+    """Return what a call carries; every POST of the document must be here."""
+    return {
+        "/login": {"username": "zs", "password": PASSWORD_SET, "cookie": True},
+        "/refresh": {"refresh_token": tokens["refresh_token"]},
+        "/logout": {"token": tokens["refresh_token"]},
+        "/password": {"current_password": PASSWORD_SET, "new_password": PASSWORD_SET},
+        "/introspect": {"token": tokens["access_token"]},
+    }.get(path, {})
+
+
+@pytest.mark.parametrize("path", [path for path, methods in description()["paths"].items() if "post" in methods])
+def test_every_call_has_a_body_to_be_driven_with(path: str) -> None:
+    """Who adds a call says here what it carries."""
+    assert body_of(path, {"refresh_token": "r", "access_token": "a"})
 
 
 async def test_no_secret_is_ever_logged(deployment: Deployment) -> None:
     """Every endpoint, called well and badly at the most talkative level, leaves no token, password or key behind."""
-    async with deployment.auth_service(AUTH_LOG_LEVEL="debug") as auth, aiohttp.ClientSession() as http:
+    settings = {"AUTH_LOG_LEVEL": "debug", "AUTH_SERVICE_SECRET": SECRET, "AUTH_LOGIN_FAILURES": 1000}
+    async with deployment.auth_service(**settings) as auth, aiohttp.ClientSession() as http:
         secrets = await drive(auth, http)
     for path in (deployment.auth["AUTH_ACCESS_KEYS"], deployment.auth["AUTH_REFRESH_KEYS"]):
         secrets |= {key["k"] for key in read_key_file(Path(str(path)))}
 
-    assert [] == sorted(secret for secret in secrets if secret in auth.stderr)
+    with closing(sqlite3.connect(deployment.folder / "auth.db")) as database:
+        hashes = {row[0] for row in database.execute("SELECT password_hash FROM users")}
+
+    assert [] == sorted(secret for secret in secrets | hashes | {"$argon2"} if secret in auth.stderr)
     events = {json.loads(line)["event"] for line in auth.stderr.splitlines()}
     assert {"login.succeeded", "login.refused", "rotation.rotated", "rotation.retried", "rotation.reused"} <= events
     assert "request.unparsable" in events

@@ -16,9 +16,9 @@ async def post(http: aiohttp.ClientSession, url: URL, body: object, **headers: s
         return response.status, await response.json()
 
 
-async def log_in(http: aiohttp.ClientSession, auth: Service) -> dict[str, Any]:
+async def log_in(http: aiohttp.ClientSession, auth: Service, password: str = PASSWORD) -> dict[str, Any]:
     """Return the token answer of a log-in that must succeed."""
-    status, tokens = await post(http, auth.url / "login", {"username": "zs", "password": PASSWORD})
+    status, tokens = await post(http, auth.url / "login", {"username": "zs", "password": password})
     assert 200 == status, tokens
     return tokens
 
