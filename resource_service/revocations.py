@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from typing import Literal
 
-import aiohttp
 import stamina
 import structlog
 
@@ -74,7 +73,7 @@ class Follower:
         async with self._feed:
             while True:
                 async for attempt in stamina.retry_context(
-                    on=(FeedRefused, aiohttp.ClientError, OSError),
+                    on=FeedRefused,
                     attempts=None,
                     timeout=None,
                     wait_initial=0.05,
@@ -91,20 +90,19 @@ class Follower:
         wait_s = 0 if self._cursor is None or self._is_interrupted else self._wait_s
         try:
             answer = await self._feed.ask(self._cursor, wait_s)
-        except (FeedRefused, aiohttp.ClientError, OSError) as error:
+        except FeedRefused as error:
             self._interrupted(error)
             raise
         self._apply(answer)
         if wait_s and not answer.revoked and self._clock() - asked_at < HASTY_PAUSE_S:
             await asyncio.sleep(HASTY_PAUSE_S)
 
-    def _interrupted(self, error: Exception) -> None:
-        log.warning("revocations.interrupted", problem=str(error) or type(error).__name__, age_s=self.age_s)
+    def _interrupted(self, error: FeedRefused) -> None:
+        log.warning("revocations.interrupted", problem=str(error), age_s=self.age_s)
         self._is_interrupted = True
         # The overlap costs a few entries that are known already, and covers an answer that was lost half-way. A cursor
         # that the feed does not know (any more) is given up: everything is asked for anew.
-        unknown_cursor = isinstance(error, FeedRefused) and error.cursor_refused
-        self._cursor = None if unknown_cursor else self._cursor_before
+        self._cursor = None if error.cursor_refused else self._cursor_before
 
     def _apply(self, answer: Answer) -> None:
         now = self._clock()
