@@ -96,6 +96,19 @@ def test_rotation_leaves_no_other_file(path: Path) -> None:
     assert {path.name} == {file.name for file in path.parent.iterdir() if not file.name.endswith(".lock")}
 
 
+def test_a_written_file_is_durable(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is on disk before it gets its name, and the name is on disk before the command ends."""
+    synced: list[tuple[bool, bool]] = []
+
+    def fsync(descriptor: int) -> None:
+        synced.append((stat.S_ISDIR(os.fstat(descriptor).st_mode), path.exists()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    keys.create(path)
+
+    assert [(False, False), (True, True)] == synced
+
+
 def test_a_retired_key_is_gone(path: Path) -> None:
     """Retiring takes one key out; the one that signs and unknown ones are refused."""
     keys.create(path)
