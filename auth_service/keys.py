@@ -26,6 +26,7 @@ from auth_service.errors import StartupError
 Jwk = dict[str, Any]
 T = TypeVar("T")
 R = TypeVar("R")
+Signature = tuple[int, ...]
 
 ALGORITHMS = ("HS256", "EdDSA", "ES256", "RS256")
 MIN_SECRET_BYTES = 32  # RFC 7518 §3.2: a key of at least the size of the hash output
@@ -211,7 +212,8 @@ class WatchedKeys(Generic[T]):
     """What was built from a key file, built again when the file changes.
 
     A file that became unreadable or wrong keeps the last good keys and says so in the log: a typing mistake of an
-    operator must not stop the service.
+    operator must not stop the service. It is read again until it can be used, changed or not: what was in the way may
+    have been this process, or the disk, for a moment.
     """
 
     def __init__(self, path: Path, build: Callable[[list[Jwk]], T]) -> None:
@@ -219,20 +221,33 @@ class WatchedKeys(Generic[T]):
         self._path, self._build = path, build
         self._seen = _signature(path)
         self.current = build(read_key_file(path))
+        self._refused: Signature | None = None
+        self._problem: str | None = None
 
-    def look(self) -> bool:
-        """Read the file again if it changed, and only then. Return whether there are new keys."""
+    def look(self, *, insist: bool = False) -> bool:
+        """Read the file again if it changed, and only then. Return whether there are new keys.
+
+        Args:
+            insist: read it as well if it could not be used the last time.
+        """
         signature = _signature(self._path)
-        if signature == self._seen:
+        if signature == self._seen or (signature == self._refused and not insist):
             return False
-        self._seen = signature
         try:
             self.current = self._build(read_key_file(self._path))
-        except StartupError as exc:
-            log.error("keys.reload_failed", problem=str(exc))  # noqa: TRY400 - a traceback could quote the key
+        except Exception as exc:  # whatever a file does, the watch must outlive it
+            # The text of an error that nobody foresaw could quote the key.
+            self._refuse(signature, str(exc) if isinstance(exc, StartupError) else type(exc).__name__)
             return False
+        self._seen, self._refused, self._problem = signature, None, None
         log.info("keys.reloaded", file=str(self._path))
         return True
+
+    def _refuse(self, signature: Signature, problem: str) -> None:
+        self._refused = signature
+        if problem != self._problem:
+            self._problem = problem
+            log.error("keys.reload_failed", problem=problem)
 
     def read(self, how: Callable[[T], R], refusal: type[Exception]) -> R:
         """Return ``how(current)``; where that raises *refusal*, once more with new keys if there are any.
@@ -250,12 +265,13 @@ class WatchedKeys(Generic[T]):
         """Look once a second, for ever."""
         while True:
             await asyncio.sleep(_LOOK_INTERVAL_S)
-            self.look()
+            self.look(insist=True)
 
 
-def _signature(path: Path) -> tuple[int, int, int] | None:
+def _signature(path: Path) -> Signature:
+    """Return what changes with the file and with the right to read it; empty without a file."""
     try:
         status = path.stat()
     except OSError:
-        return None
-    return status.st_ino, status.st_mtime_ns, status.st_size
+        return ()
+    return status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_mode

@@ -1,3 +1,4 @@
+import asyncio
 import json
 import os
 import stat
@@ -243,6 +244,83 @@ def test_a_broken_file_keeps_the_last_good_keys(watch: Watch, damage: bytes | No
     assert ["keys.reload_failed"] == [entry["event"] for entry in logs]
     write(watch.path, good + b"\n")
     assert watch.keys.look()
+
+
+def test_a_file_that_is_closed_to_others_again_is_read(watch: Watch) -> None:
+    """What the log asks the operator to do is enough: nothing in the file has to change."""
+    kid = keys.rotate(watch.path)
+    watch.path.chmod(0o644)
+    assert not watch.keys.look()
+    watch.path.chmod(0o600)
+
+    assert watch.keys.look()
+    assert kid == watch.keys.current[0]
+
+
+class Flaky:
+    """Builds from keys, or fails as a test says."""
+
+    def __init__(self) -> None:
+        self.failure: Exception | None = None
+        self.builds = 0
+
+    def __call__(self, found: list[Jwk]) -> list[str]:
+        """Return the kids."""
+        self.builds += 1
+        if self.failure is not None:
+            raise self.failure
+        return [key["kid"] for key in found]
+
+
+@pytest.mark.parametrize("failure", [StartupError("cannot read the key file"), OSError(24, "secret"), RecursionError()])
+def test_a_failure_that_passes_is_no_end(path: Path, failure: Exception) -> None:
+    """A new file that could not be read once is read at the next second's look; the log says it once, quoting nothing.
+
+    Refused tokens alone never make it be read again.
+    """
+    keys.create(path)
+    build = Flaky()
+    watched = WatchedKeys(path, build)
+    kid = keys.rotate(path)
+    build.failure = failure
+    with capture_logs() as logs:
+        assert not watched.look()
+        assert not watched.look()
+        assert not watched.look(insist=True)
+    tries = build.builds - 1
+    build.failure = None
+
+    assert 2 == tries
+    assert ["keys.reload_failed"] == [entry["event"] for entry in logs]
+    assert "secret" not in logs[0]["problem"]
+    assert watched.look(insist=True)
+    assert kid == watched.current[0]
+
+
+async def test_the_watch_outlives_a_failure(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes on to look, and reads the file when it can."""
+    monkeypatch.setattr(keys, "_LOOK_INTERVAL_S", 0.001)
+    keys.create(path)
+    build, failed, done = Flaky(), asyncio.Event(), asyncio.Event()
+
+    def watched_build(found: list[Jwk]) -> list[str]:
+        if build.failure:
+            failed.set()
+        kids = build(found)
+        done.set()
+        return kids
+
+    watched = WatchedKeys(path, watched_build)
+    done.clear()
+    build.failure = RuntimeError("a bug")
+    keys.rotate(path)
+    task = asyncio.create_task(watched.watch())
+    await asyncio.wait_for(failed.wait(), 5)
+    build.failure = None
+    await asyncio.wait_for(done.wait(), 5)
+    task.cancel()
+
+    assert 2 == len(watched.current)
 
 
 def test_what_is_refused_is_read_with_new_keys(watch: Watch) -> None:
