@@ -1,11 +1,11 @@
 """Follows the revocation feed: a log-out at the auth service is a 401 here, in well under a second."""
 
 import asyncio
+import random
 import time
 from collections.abc import Callable
 from typing import Literal
 
-import stamina
 import structlog
 
 from resource_service.errors import FeedRefused
@@ -69,40 +69,42 @@ class Follower:
         return self._closes and self._clock() > self._stale_at
 
     async def follow(self) -> None:
-        """Follow until cancelled; reconnect with backoff, and go on where it stopped."""
+        """Follow until cancelled, whatever happens; reconnect with backoff, and go on where it stopped."""
+        failures = 0
         async with self._feed:
             while True:
-                async for attempt in stamina.retry_context(
-                    on=FeedRefused,
-                    attempts=None,
-                    timeout=None,
-                    wait_initial=0.05,
-                    wait_max=2.0,
-                    wait_jitter=0.2,
-                ):
-                    with attempt, working_on(new_trace()):
-                        await self._ask()
+                with working_on(new_trace()):
+                    failures = 0 if await self._ask() else failures + 1
+                if failures:
+                    await asyncio.sleep(_backoff_s(failures))
 
-    async def _ask(self) -> None:
+    async def _ask(self) -> bool:
+        """Ask once. Return whether there was an answer."""
         asked_at = self._clock()
         # Whoever knows nothing yet wants the list at once, not news; after an interruption, a sign of life: without it
         # the service stays closed.
         wait_s = 0 if self._cursor is None or self._is_interrupted else self._wait_s
         try:
             answer = await self._feed.ask(self._cursor, wait_s)
+            self._apply(answer)
         except FeedRefused as error:
-            self._interrupted(error)
-            raise
-        self._apply(answer)
+            log.warning("revocations.interrupted", problem=str(error), age_s=self.age_s)
+            # The overlap costs a few entries that are known already, and covers an answer that was lost half-way. A
+            # cursor that the feed does not know (any more) is given up: everything is asked for anew.
+            self._go_on_from(None if error.cursor_refused else self._cursor_before)
+            return False
+        except Exception:
+            # A follower that ended would be noticed when the service closes, and never mend.
+            log.exception("revocations.failed")
+            self._go_on_from(None)
+            return False
         if wait_s and not answer.revoked and self._clock() - asked_at < HASTY_PAUSE_S:
             await asyncio.sleep(HASTY_PAUSE_S)
+        return True
 
-    def _interrupted(self, error: FeedRefused) -> None:
-        log.warning("revocations.interrupted", problem=str(error), age_s=self.age_s)
+    def _go_on_from(self, cursor: str | None) -> None:
         self._is_interrupted = True
-        # The overlap costs a few entries that are known already, and covers an answer that was lost half-way. A cursor
-        # that the feed does not know (any more) is given up: everything is asked for anew.
-        self._cursor = None if error.cursor_refused else self._cursor_before
+        self._cursor = cursor
 
     def _apply(self, answer: Answer) -> None:
         now = self._clock()
@@ -118,3 +120,8 @@ class Follower:
         self._stale_at = now + self._stale_after_s
         if answer.revoked:
             log.info("revocations.received", sessions=len(answer.revoked))
+
+
+def _backoff_s(failures: int) -> float:
+    """Return the seconds to pause after so many failures in a row; workers that failed together ask apart."""
+    return min(0.05 * 2.0 ** min(failures - 1, 10), 2.0) + random.uniform(0, 0.2)  # noqa: S311 - no secret

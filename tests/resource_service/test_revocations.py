@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import stamina
 from aiohttp import web
 
 from resource_service.revocation_feed import RevocationFeed
@@ -97,6 +98,36 @@ async def test_it_goes_on_after_an_interruption_with_overlap(nonsense: object) -
             {"wait": "20", "after": "c3"},
         ] == questions[2:]
         assert {"a", "b", "c"} == set(f.revoked.ids)
+
+
+async def test_it_outlives_an_unforeseen_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever goes wrong here or in a library, everything is asked for anew."""
+    async with _following() as f:
+        f.feed.say("c1", "a")
+        questions = [await f.feed.question() for _ in range(2)]
+        with monkeypatch.context() as broken:
+            broken.setattr(RevokedSessions, "prune", None)
+            f.feed.say("c2", "b")
+            questions.append(await f.feed.question())
+        f.feed.say("c3", "c")
+        questions.append(await f.feed.question())
+
+        assert [{"wait": "0"}, {"wait": "20", "after": "c3"}] == questions[2:]
+        assert {"a", "b", "c"} == set(f.revoked.ids)
+
+
+async def test_it_reconnects_where_an_application_has_switched_retries_off() -> None:
+    """``stamina.set_active(False)``, as tests of applications have it, is about their own calls."""
+    stamina.set_active(False)
+    try:
+        async with _following() as f:
+            f.feed.answers.put_nowait(500)
+            f.feed.say("c1", "a")
+            questions = [await f.feed.question() for _ in range(3)]
+    finally:
+        stamina.set_active(True)
+
+    assert {"wait": "20", "after": "c1"} == questions[2]
 
 
 async def test_an_unknown_cursor_is_given_up() -> None:
