@@ -18,8 +18,12 @@ log = structlog.get_logger(__name__)
 WAIT_S = 20
 """Seconds that one question stays open; the feed allows 30."""
 STALE_AFTER_S = 60.0
-HASTY_PAUSE_S = 0.25
-"""Seconds to pause after an empty answer that did not wait: a feed without long polling must not be hammered."""
+PAUSE_S = 0.2
+"""Seconds to pause after each answer. The feed tells the last moments again with each piece of news: without a pause,
+steady revocations would make a follower ask all the time; and so would a feed without long polling."""
+WHOLE_EVERY_S = 300.0
+"""Seconds between two questions for everything that still matters. News is told by the clocks of the issuer's machines:
+after a step of one, or where a machine was paused, an entry may be written later than the feed looks back."""
 
 Stale = Literal["open", "closed"]
 
@@ -57,6 +61,7 @@ class Follower:
         self._cursor: str | None = None
         self._cursor_before: str | None = None
         self._is_interrupted = False
+        self._asked_for_all_at = float("-inf")
 
     @property
     def age_s(self) -> float | None:
@@ -75,18 +80,19 @@ class Follower:
             while True:
                 with working_on(new_trace()):
                     failures = 0 if await self._ask() else failures + 1
-                if failures:
-                    await asyncio.sleep(_backoff_s(failures))
+                await asyncio.sleep(_backoff_s(failures) if failures else PAUSE_S)
 
     async def _ask(self) -> bool:
         """Ask once. Return whether there was an answer."""
-        asked_at = self._clock()
+        if self._clock() - self._asked_for_all_at >= WHOLE_EVERY_S:
+            self._cursor = None
+        if self._cursor is None:
+            self._asked_for_all_at = self._clock()
         # Whoever knows nothing yet wants the list at once, not news; after an interruption, a sign of life: without it
         # the service stays closed.
         wait_s = 0 if self._cursor is None or self._is_interrupted else self._wait_s
         try:
-            answer = await self._feed.ask(self._cursor, wait_s)
-            self._apply(answer)
+            self._apply(await self._feed.ask(self._cursor, wait_s))
         except FeedRefused as error:
             log.warning("revocations.interrupted", problem=str(error), age_s=self.age_s)
             # The overlap costs a few entries that are known already, and covers an answer that was lost half-way. A
@@ -98,8 +104,6 @@ class Follower:
             log.exception("revocations.failed")
             self._go_on_from(None)
             return False
-        if wait_s and not answer.revoked and self._clock() - asked_at < HASTY_PAUSE_S:
-            await asyncio.sleep(HASTY_PAUSE_S)
         return True
 
     def _go_on_from(self, cursor: str | None) -> None:

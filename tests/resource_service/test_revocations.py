@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,7 +11,7 @@ import stamina
 from aiohttp import web
 
 from resource_service.revocation_feed import RevocationFeed
-from resource_service.revocations import Follower
+from resource_service.revocations import PAUSE_S, WHOLE_EVERY_S, Follower
 from resource_service.revoked_sessions import RevokedSessions
 from tests.resource_service.clock import Clock
 from tests.resource_service.services import serving
@@ -98,6 +99,41 @@ async def test_it_goes_on_after_an_interruption_with_overlap(nonsense: object) -
             {"wait": "20", "after": "c3"},
         ] == questions[2:]
         assert {"a", "b", "c"} == set(f.revoked.ids)
+
+
+async def test_steady_news_do_not_make_it_spin() -> None:
+    """It pauses after every answer, though each brings something new."""
+    async with _following() as f:
+        loop, times = asyncio.get_running_loop(), []
+        for number in range(4):
+            f.feed.say(f"c{number}", f"s{number}")
+        for _ in range(5):
+            await f.feed.question()
+            times.append(loop.time())
+        pauses = [later - earlier for earlier, later in itertools.pairwise(times)]
+
+        assert [] == [pause for pause in pauses if not PAUSE_S - 0.01 <= pause]
+
+
+async def test_now_and_then_it_asks_for_everything() -> None:
+    """What was written too late for the feed's look back is heard within minutes; if it is refused, news goes on."""
+    async with _following() as f:
+        f.feed.say("c1")
+        questions = [await f.feed.question() for _ in range(2)]
+        f.clock.advance(WHOLE_EVERY_S)
+        f.feed.say("c2")
+        questions.append(await f.feed.question())
+        f.feed.say("c3", "late")
+        questions.append(await f.feed.question())
+        f.clock.advance(WHOLE_EVERY_S)
+        f.feed.say("c4")
+        questions.append(await f.feed.question())
+        f.feed.answers.put_nowait(500)
+        questions.append(await f.feed.question())
+
+        assert [{"wait": "0"}, {"wait": "20", "after": "c3"}, {"wait": "0"}] == questions[2:5]
+        assert {"wait": "0", "after": "c3"} == questions[5]
+        assert {"late"} == set(f.revoked.ids)
 
 
 async def test_it_outlives_an_unforeseen_failure(monkeypatch: pytest.MonkeyPatch) -> None:
