@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import structlog
 
 from resource_service.claims import Claims
-from resource_service.errors import KeySetRefused, RevocationsStale, UnknownKey
+from resource_service.errors import KeySetRefused, KeysUnavailable, RevocationsStale, UnknownKey
 from resource_service.keys import Keys, KeySource
 from resource_service.revocation_feed import RevocationFeed
 from resource_service.revocations import STALE_AFTER_S, Follower, Stale
@@ -94,12 +94,18 @@ class Authenticator:
 
         Raises:
             TokenRefused, Unavailable: as ``authenticate``.
+            KeysUnavailable: the key is unknown, and newer ones cannot be had: it may be among them.
         """
         try:
             return self.authenticate(credentials)
         except UnknownKey:
             await self.keys.newer()
-        return self.authenticate(credentials)
+        try:
+            return self.authenticate(credentials)
+        except UnknownKey:
+            if self.keys.problem is None:
+                raise
+            raise KeysUnavailable("an unknown key, while the key source is unusable") from None
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -57,7 +57,7 @@ class Unavailable(ResourceError):
 
 
 class KeysUnavailable(Unavailable):
-    """No key set has been loaded yet."""
+    """There is no key to verify with, or none newer than those that do not know the token."""
 
 
 class RevocationsStale(Unavailable):

@@ -119,8 +119,9 @@ class Keys:
             if str(error) != problem_before:
                 kept = list(self.current.keys) if self.current else []
                 log.error("keys.refused", problem=str(error), still_used=kept)  # noqa: TRY400 - the text says it all
-        except Exception:
+        except Exception as error:
             # Whatever else a source does, the watch must outlive it.
+            self.problem = type(error).__name__
             log.exception("keys.reload_failed", source=self.source.name)
         finally:
             waiting.set()
