@@ -78,7 +78,7 @@ class Authenticator:
     @property
     def ready(self) -> dict[str, bool]:
         """What must hold before requests are worth sending here."""
-        checks = {"keys": self.keys.current is not None}
+        checks = {"keys": self.keys.current is not None and bool(self.keys.current.keys)}
         if self.follower is not None:
             # A silent feed that closes nothing must not make a platform send the requests elsewhere.
             checks["revocations"] = not self.follower.refuses

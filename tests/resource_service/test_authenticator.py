@@ -47,3 +47,14 @@ async def test_known_keys_verify_while_the_source_is_broken() -> None:
             await a.authenticate_with_newer_keys(CREDENTIALS)
 
         assert "user-1" == a.authenticate(f"Bearer {KEY.token()}").sub
+
+
+async def test_with_retired_keys_alone_there_is_no_verdict() -> None:
+    """An emptied set refuses what the keys before it would have let in, and the service is not ready."""
+    async with authenticator(GOOD, parse_jwk_set(jwk_set())) as a:
+        known = a.authenticate(f"Bearer {KEY.token()}").sub
+        await a.keys.newer()
+        with pytest.raises(KeysUnavailable):
+            await a.authenticate_with_newer_keys(f"Bearer {KEY.token()}")
+
+        assert ("user-1", {"keys": False}) == (known, a.ready)
