@@ -48,7 +48,7 @@ class RevocationFeed:
     """Answers with news, or waits for some. All who wait share one look at the database in each interval."""
 
     def __init__(self, store: SessionStore, clock: Clock, *, keep: int) -> None:
-        """Serve what was revoked in the last *keep* milliseconds: as long as an access token may live."""
+        """Serve what was revoked in the last *keep* milliseconds: as long as any access token may live."""
         self._store, self._clock, self._keep = store, clock, keep
         self._closed = asyncio.Event()
         self._waiting: Counter[int] = Counter()  # up to when those who wait have seen everything

@@ -13,7 +13,7 @@ from resource_service.errors import KeySetRefused, KeysUnavailable, RevocationsS
 from resource_service.keys import Keys, KeySource
 from resource_service.revocation_feed import RevocationFeed
 from resource_service.revocations import STALE_AFTER_S, Follower, Stale
-from resource_service.revoked_sessions import RevokedSessions
+from resource_service.revoked_sessions import RevokedSessions, retention_s
 from resource_service.verify import CACHED_TOKENS, Policy, Verifier
 
 log = structlog.get_logger(__name__)
@@ -57,7 +57,7 @@ class Authenticator:
         cached_tokens: int = CACHED_TOKENS,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.revoked = RevokedSessions(feed_policy.access_ttl_s + policy.leeway_s)
+        self.revoked = RevokedSessions(retention_s(feed_policy.access_ttl_s, policy.leeway_s))
         self.verifier = Verifier(policy, revoked=self.revoked.ids, cached_tokens=cached_tokens, clock=clock)
         self.keys = Keys(source, self.verifier.use)
         self.follower: Follower | None = None

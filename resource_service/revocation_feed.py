@@ -13,7 +13,7 @@ from resource_service.tracing import outgoing
 ANSWER_TIMEOUT_S = 10.0
 """Seconds that an answer may take beyond those that it was asked to wait for news."""
 ANSWER_LIMIT = 64 * 1024 * 1024
-"""Bytes of one answer: about half a million revocations within the life of an access token."""
+"""Bytes of one answer: more than half a million revocations within a day."""
 CHUNK = 64 * 1024
 
 

@@ -10,7 +10,7 @@ import structlog
 
 from resource_service.errors import FeedRefused
 from resource_service.revocation_feed import Answer, RevocationFeed
-from resource_service.revoked_sessions import RevokedSessions
+from resource_service.revoked_sessions import RevokedSessions, retention_s
 from resource_service.tracing import new_trace, working_on
 
 log = structlog.get_logger(__name__)
@@ -114,7 +114,8 @@ class Follower:
         now = self._clock()
         if answer.access_ttl_s is not None:
             # Never shorter than before: tokens of the longer life may still be about.
-            self._revoked.retention_s = max(self._revoked.retention_s, answer.access_ttl_s + self._leeway_s)
+            needed_s = retention_s(answer.access_ttl_s, self._leeway_s)
+            self._revoked.retention_s = max(self._revoked.retention_s, needed_s)
         for entry in answer.revoked:
             self._revoked.add(entry.sid, now)
         self._revoked.prune(now)
