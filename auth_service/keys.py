@@ -28,7 +28,10 @@ T = TypeVar("T")
 R = TypeVar("R")
 Signature = tuple[int, ...]
 
-ALGORITHMS = ("HS256", "EdDSA", "ES256", "RS256")
+_KINDS = {"HS256": ("oct", None), "EdDSA": ("OKP", "Ed25519"), "ES256": ("EC", "P-256"), "RS256": ("RSA", None)}
+"""The kty and crv that go with each alg: verifiers accept no other."""
+ALGORITHMS = tuple(_KINDS)
+MAX_KID_CHARACTERS = 256  # that verifiers accept
 MIN_SECRET_BYTES = 32  # RFC 7518 §3.2: a key of at least the size of the hash output
 MIN_RSA_BITS = 2048  # RFC 7518 §3.3
 _PUBLIC_MEMBERS = frozenset({"kty", "crv", "x", "y", "n", "e", "kid", "alg", "use"})  # RFC 7518 §6
@@ -103,12 +106,14 @@ def _parse(path: Path, content: bytes) -> list[Jwk]:
 
 
 def _check(where: str, jwk: Jwk) -> None:
-    if not isinstance(jwk.get("kid"), str) or not jwk["kid"]:
-        raise StartupError(f"{where}: kid is missing")
+    if not isinstance(jwk.get("kid"), str) or not 0 < len(jwk["kid"]) <= MAX_KID_CHARACTERS:
+        raise StartupError(f"{where}: kid is missing or longer than {MAX_KID_CHARACTERS} characters")
     if jwk.get("alg") not in ALGORITHMS:
         raise StartupError(f"{where}: alg must be one of {', '.join(ALGORITHMS)}")
-    if (jwk["alg"] == "HS256") != (jwk.get("kty") == "oct"):
-        raise StartupError(f"{where}: kty and alg do not belong together")
+    if _KINDS[jwk["alg"]] != (jwk.get("kty"), jwk.get("crv")):
+        raise StartupError(f"{where}: kty, crv and alg do not belong together")
+    if jwk.get("use", "sig") != "sig":
+        raise StartupError(f"{where}: use must be sig")
     try:
         key = PyJWK(jwk)
     except (PyJWTError, ValueError, TypeError, KeyError):
@@ -136,6 +141,7 @@ def _write(path: Path, text: str) -> None:
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mkstemp makes it 0600
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            _keep_owner(path, file.fileno())
             file.write(f"{text}\n")
             file.flush()
             os.fsync(file.fileno())
@@ -145,6 +151,15 @@ def _write(path: Path, text: str) -> None:
             Path(temporary).unlink()
         raise
     _sync_folder(path.parent)
+
+
+def _keep_owner(path: Path, descriptor: int) -> None:
+    """Give a new file the owner of the one that it replaces: else the service could not read what root has rotated."""
+    # To all but root it is theirs already, or cannot be given away.
+    with suppress(FileNotFoundError, PermissionError):
+        before = path.stat()
+        if os.name == "posix":
+            os.fchown(descriptor, before.st_uid, before.st_gid)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from jwt.algorithms import ECAlgorithm
 from structlog.testing import capture_logs
 
 from auth_service import keys
@@ -110,6 +112,30 @@ def test_a_written_file_is_durable(path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert [(False, False), (True, True)] == synced
 
 
+@pytest.mark.parametrize("failure", [None, PermissionError()])
+def test_a_rotated_file_keeps_its_owner(path: Path, monkeypatch: pytest.MonkeyPatch, failure: Exception | None) -> None:
+    """Root may rotate what the service must read; others need no right to give files away."""
+    keys.create(path)
+    owners: list[tuple[int, int]] = []
+
+    def fchown(_descriptor: int, uid: int, gid: int) -> None:
+        owners.append((uid, gid))
+        if failure is not None:
+            raise failure
+
+    owner = path.stat().st_uid, path.stat().st_gid
+    monkeypatch.setattr(os, "fchown", fchown)
+    kid = keys.rotate(path)
+
+    assert [owner] == owners
+    assert kid == read_key_file(path)[0]["kid"]
+
+
+def test_keys_of_absent_use_are_for_signing(path: Path) -> None:
+    """RFC 7517 §4.2: the member is optional."""
+    assert 1 == len(read_key_file(write(path, {"keys": [without(OCT, "use")]})))
+
+
 def test_a_retired_key_is_gone(path: Path) -> None:
     """Retiring takes one key out; the one that signs and unknown ones are refused."""
     keys.create(path)
@@ -143,6 +169,12 @@ def without(key: Jwk, *names: str) -> Jwk:
 
 
 ED = new_jwk("EdDSA")
+P_384 = {
+    **ECAlgorithm.to_jwk(ec.generate_private_key(ec.SECP384R1()), as_dict=True),
+    "alg": "ES256",
+    "use": "sig",
+    "kid": "p-384",
+}
 WRONG_FILES = {
     "not JSON": (b"not json", "not a JWK Set"),
     "not UTF-8": (b"\xff\xfe", "not a JWK Set"),
@@ -157,7 +189,11 @@ WRONG_FILES = {
     "alg none": ({"keys": [{**OCT, "alg": "none"}]}, "key 1: alg"),
     "no alg": ({"keys": [without(OCT, "alg")]}, "key 1: alg"),
     "alg of another kty": ({"keys": [{**ED, "alg": "HS256"}]}, "do not belong together"),
-    "alg of another curve": ({"keys": [{**ED, "alg": "ES256"}]}, "not a usable"),
+    "alg of another curve": ({"keys": [{**ED, "alg": "ES256"}]}, "do not belong together"),
+    "a curve that no verifier knows": ({"keys": [P_384]}, "do not belong together"),
+    "an Edwards curve that no verifier knows": ({"keys": [{**ED, "crv": "Ed448"}]}, "do not belong together"),
+    "a key for encryption": ({"keys": [{**OCT, "use": "enc"}]}, "use must be sig"),
+    "a kid that no verifier reads": ({"keys": [{**OCT, "kid": "k" * 257}]}, "key 1: kid"),
     "a short secret": ({"keys": [{**OCT, "k": "c2hvcnQ"}]}, "at least 32 bytes"),
     "no secret": ({"keys": [without(OCT, "k")]}, "not a usable"),
     "a secret that is no text": ({"keys": [{**OCT, "k": 7}]}, "not a usable"),
