@@ -56,6 +56,7 @@ class Follower:
         self._stale_after_s = stale_after_s
         self._wait_s = wait_s
         self._clock = clock
+        self._began_at = clock()
         self._answered_at: float | None = None
         self._stale_at = float("-inf")
         self._cursor: str | None = None
@@ -67,6 +68,11 @@ class Follower:
     def age_s(self) -> float | None:
         """Seconds since the feed last answered; None before its first answer."""
         return None if self._answered_at is None else self._clock() - self._answered_at
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since the feed last answered, or since there was somebody to hear it."""
+        return self._clock() - (self._began_at if self._answered_at is None else self._answered_at)
 
     @property
     def refuses(self) -> bool:

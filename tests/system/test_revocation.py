@@ -232,8 +232,9 @@ async def _heard(http: aiohttp.ClientSession, resource: Service) -> None:
     """Return once the feed has answered."""
     async with asyncio.timeout(20):
         while True:
-            if await _age_s(http, resource) >= 0:
-                return
+            async with http.get(resource.url / "health" / "ready") as response:
+                if (await response.json())["revocations_age_s"] is not None:
+                    return
             await asyncio.sleep(0.05)
 
 
@@ -258,7 +259,7 @@ async def _seen(http: aiohttp.ClientSession, resource: Service, access_token: st
 
 
 async def _age_s(http: aiohttp.ClientSession, resource: Service) -> float:
-    """Return the gauge of the seconds since the feed last answered; -1 before that."""
+    """Return the gauge of the seconds since the feed last answered."""
     async with http.get(resource.url / "metrics") as response:
         [line] = [line for line in (await response.text()).splitlines() if line.startswith(f"{AGE} ")]
     return float(line.rpartition(" ")[2])
