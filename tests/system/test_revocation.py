@@ -58,10 +58,17 @@ class User:
 
     async def end_session(self) -> None:
         """End the first session from the other one."""
-        async with self.http.get(self.auth.url / "sessions", headers=self._bearer()) as response:
-            [sid] = [session["id"] for session in (await response.json())["sessions"] if not session["current"]]
+        sid = await self._first_id()
         async with self.http.delete(self.auth.url / "sessions" / sid, headers=self._bearer()) as response:
             assert 204 == response.status
+
+    async def revoke_session(self) -> None:
+        """End the first session on the command line."""
+        await succeed("auth_service", "sessions", "revoke", await self._first_id(), settings=self.deployment.auth)
+
+    async def revoke_all_sessions(self) -> None:
+        """End all sessions of the user on the command line."""
+        await succeed("auth_service", "sessions", "revoke", "--user", "zs", settings=self.deployment.auth)
 
     async def disable(self) -> None:
         """Disable the user on the command line."""
@@ -71,6 +78,11 @@ class User:
         """Set the user's password on the command line."""
         command = ("users", "set-password", "zs")
         await succeed("auth_service", *command, settings=self.deployment.auth, stdin=f"{PASSWORD} anew\n")
+
+    async def _first_id(self) -> str:
+        async with self.http.get(self.auth.url / "sessions", headers=self._bearer()) as response:
+            [sid] = [session["id"] for session in (await response.json())["sessions"] if not session["current"]]
+        return str(sid)
 
     def _bearer(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.other['access_token']}"}
@@ -88,6 +100,8 @@ def _reason(answer: tuple[int, Tokens]) -> tuple[int, Any]:
         (User.replay, False),
         (User.change_password, False),
         (User.end_session, False),
+        (User.revoke_session, False),
+        (User.revoke_all_sessions, True),
         (User.disable, True),
         (User.set_password, True),
     ],
