@@ -191,16 +191,36 @@ def _create(path: Path, write: Callable[[], None]) -> bool:
         return True
 
 
-def rotate(path: Path, algorithm: str | None = None) -> str:
-    """Put a new key first and keep the old ones, so that nothing issued before stops working. Return its kid.
+def rotate(path: Path, algorithm: str | None = None, *, signs: bool = True) -> str:
+    """Add a new key and keep the old ones, so that nothing issued before stops working. Return its kid.
 
     Two processes that rotate at once make two keys, one after the other; neither is lost.
+
+    Args:
+        path: the key file.
+        algorithm: of the new key; that of the key that signs, unless given.
+        signs: put it first. Last, it only verifies, until it is promoted: where machines hold copies of the file, all
+            must know a key before one signs with it.
     """
     with _lock(path):
         keys = read_key_file(path)
         fresh = new_jwk(algorithm or keys[0]["alg"])
-        write_key_file(path, [fresh, *keys])
+        write_key_file(path, [fresh, *keys] if signs else [*keys, fresh])
         return str(fresh["kid"])
+
+
+def promote(path: Path, kid: str) -> None:
+    """Let a key of the file sign: the others go on to verify.
+
+    Raises:
+        StartupError: there is no such key.
+    """
+    with _lock(path):
+        keys = read_key_file(path)
+        chosen = [key for key in keys if key["kid"] == kid]
+        if not chosen:
+            raise StartupError(f"{path}: no key {kid}")
+        write_key_file(path, chosen + [key for key in keys if key["kid"] != kid])
 
 
 def retire(path: Path, kid: str) -> None:

@@ -81,6 +81,21 @@ def test_rotation_may_change_the_algorithm(path: Path) -> None:
     assert ["EdDSA", "HS256"] == [key["alg"] for key in read_key_file(path)]
 
 
+def test_a_key_can_be_made_known_before_it_signs(path: Path) -> None:
+    """Where machines hold copies of a file, the new key is last in all of them, and then goes first."""
+    keys.create(path)
+    [old] = read_key_file(path)
+    kid = keys.rotate(path, signs=False)
+    known = [key["kid"] for key in read_key_file(path)]
+    keys.promote(path, kid)
+    promoted = [key["kid"] for key in read_key_file(path)]
+    with pytest.raises(StartupError, match="no key unknown"):
+        keys.promote(path, "unknown")
+
+    assert ([old["kid"], kid], [kid, old["kid"]]) == (known, promoted)
+    assert promoted == [key["kid"] for key in read_key_file(path)]
+
+
 def test_rotations_at_once_lose_no_key(path: Path) -> None:
     """Processes that rotate at the same time make a key each, one after the other."""
     keys.create(path)
