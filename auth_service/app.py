@@ -26,7 +26,7 @@ from auth_service.refusals import HoldBack
 from auth_service.revocations import RevocationFeed
 from auth_service.rotation import Policy
 from auth_service.sessions import Clock, Lifetimes, Sessions, wall_clock
-from auth_service.settings import DRAINING, Settings
+from auth_service.settings import DRAINING, LONGEST_ACCESS_TTL_S, Settings
 from auth_service.store.sql import open_store
 from auth_service.throttle import Throttle
 from auth_service.web import docs, health, introspection, login, logout, metadata, refresh, revocations
@@ -37,8 +37,9 @@ from auth_service.web.keys import ACCOUNTS, EVENTS, INTROSPECTION, PUBLIC_KEYS, 
 from auth_service.web.protocol import REQUEST_TIMES
 from auth_service.web.tracing import RequestTimes
 
-# What verifiers may add to the life of an access token, and more: entries of the feed outlive every use of it.
-_LEEWAY_MS = 60_000
+# Entries of the feed outlive every use of a token: the longest life that could be set, since it may have been lowered a
+# moment ago; what verifiers may add to it, which is 300 s; and a minute.
+_KEEP_MS = (LONGEST_ACCESS_TTL_S + 360) * 1000
 
 log = structlog.get_logger(__name__)
 
@@ -80,8 +81,7 @@ def create_app(
             passwords = stack.enter_context(_open_passwords(make_passwords or partial(Passwords, cores=cores)))
             for keys in (access, refresh_tokens, public):
                 await stack.enter_async_context(_running(keys.watch()))
-            keep = settings.access_ttl_s * 1000 + _LEEWAY_MS
-            await stack.enter_async_context(_running(Janitor(store, clock, keep=keep).run()))
+            await stack.enter_async_context(_running(Janitor(store, clock, keep=_KEEP_MS).run()))
             policy = lifetimes.policy
             app[SESSIONS] = Sessions(
                 store, passwords, throttle, refusals, access, refresh_tokens, lifetimes, events, clock
@@ -89,7 +89,7 @@ def create_app(
             app[ACCOUNTS] = Accounts(store, passwords, throttle, refusals, access, policy, rule, events, clock)
             app[INTROSPECTION] = Introspection(store, access, refresh_tokens, policy, clock)
             passwords.on_waiting = events.hashing
-            app[REVOCATIONS] = RevocationFeed(store, clock, keep=keep)
+            app[REVOCATIONS] = RevocationFeed(store, clock, keep=_KEEP_MS)
             yield
             await app[SESSIONS].drain(settings.shutdown_s * DRAINING)
 

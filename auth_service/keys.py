@@ -26,8 +26,12 @@ from auth_service.errors import StartupError
 Jwk = dict[str, Any]
 T = TypeVar("T")
 R = TypeVar("R")
+Signature = tuple[int, ...]
 
-ALGORITHMS = ("HS256", "EdDSA", "ES256", "RS256")
+_KINDS = {"HS256": ("oct", None), "EdDSA": ("OKP", "Ed25519"), "ES256": ("EC", "P-256"), "RS256": ("RSA", None)}
+"""The kty and crv that go with each alg: verifiers accept no other."""
+ALGORITHMS = tuple(_KINDS)
+MAX_KID_CHARACTERS = 256  # that verifiers accept
 MIN_SECRET_BYTES = 32  # RFC 7518 §3.2: a key of at least the size of the hash output
 MIN_RSA_BITS = 2048  # RFC 7518 §3.3
 _PUBLIC_MEMBERS = frozenset({"kty", "crv", "x", "y", "n", "e", "kid", "alg", "use"})  # RFC 7518 §6
@@ -102,12 +106,14 @@ def _parse(path: Path, content: bytes) -> list[Jwk]:
 
 
 def _check(where: str, jwk: Jwk) -> None:
-    if not isinstance(jwk.get("kid"), str) or not jwk["kid"]:
-        raise StartupError(f"{where}: kid is missing")
+    if not isinstance(jwk.get("kid"), str) or not 0 < len(jwk["kid"]) <= MAX_KID_CHARACTERS:
+        raise StartupError(f"{where}: kid is missing or longer than {MAX_KID_CHARACTERS} characters")
     if jwk.get("alg") not in ALGORITHMS:
         raise StartupError(f"{where}: alg must be one of {', '.join(ALGORITHMS)}")
-    if (jwk["alg"] == "HS256") != (jwk.get("kty") == "oct"):
-        raise StartupError(f"{where}: kty and alg do not belong together")
+    if _KINDS[jwk["alg"]] != (jwk.get("kty"), jwk.get("crv")):
+        raise StartupError(f"{where}: kty, crv and alg do not belong together")
+    if jwk.get("use", "sig") != "sig":
+        raise StartupError(f"{where}: use must be sig")
     try:
         key = PyJWK(jwk)
     except (PyJWTError, ValueError, TypeError, KeyError):
@@ -135,6 +141,7 @@ def _write(path: Path, text: str) -> None:
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mkstemp makes it 0600
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            _keep_owner(path, file.fileno())
             file.write(f"{text}\n")
             file.flush()
             os.fsync(file.fileno())
@@ -143,6 +150,26 @@ def _write(path: Path, text: str) -> None:
         with suppress(FileNotFoundError):
             Path(temporary).unlink()
         raise
+    _sync_folder(path.parent)
+
+
+def _keep_owner(path: Path, descriptor: int) -> None:
+    """Give a new file the owner of the one that it replaces: else the service could not read what root has rotated."""
+    # To all but root it is theirs already, or cannot be given away.
+    with suppress(FileNotFoundError, PermissionError):
+        before = path.stat()
+        if os.name == "posix":
+            os.fchown(descriptor, before.st_uid, before.st_gid)
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":  # Windows cannot open a folder; its renames are journalled by the file system
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def create(path: Path, algorithm: str = "HS256") -> bool:
@@ -164,16 +191,36 @@ def _create(path: Path, write: Callable[[], None]) -> bool:
         return True
 
 
-def rotate(path: Path, algorithm: str | None = None) -> str:
-    """Put a new key first and keep the old ones, so that nothing issued before stops working. Return its kid.
+def rotate(path: Path, algorithm: str | None = None, *, signs: bool = True) -> str:
+    """Add a new key and keep the old ones, so that nothing issued before stops working. Return its kid.
 
     Two processes that rotate at once make two keys, one after the other; neither is lost.
+
+    Args:
+        path: the key file.
+        algorithm: of the new key; that of the key that signs, unless given.
+        signs: put it first. Last, it only verifies, until it is promoted: where machines hold copies of the file, all
+            must know a key before one signs with it.
     """
     with _lock(path):
         keys = read_key_file(path)
         fresh = new_jwk(algorithm or keys[0]["alg"])
-        write_key_file(path, [fresh, *keys])
+        write_key_file(path, [fresh, *keys] if signs else [*keys, fresh])
         return str(fresh["kid"])
+
+
+def promote(path: Path, kid: str) -> None:
+    """Let a key of the file sign: the others go on to verify.
+
+    Raises:
+        StartupError: there is no such key.
+    """
+    with _lock(path):
+        keys = read_key_file(path)
+        chosen = [key for key in keys if key["kid"] == kid]
+        if not chosen:
+            raise StartupError(f"{path}: no key {kid}")
+        write_key_file(path, chosen + [key for key in keys if key["kid"] != kid])
 
 
 def retire(path: Path, kid: str) -> None:
@@ -200,7 +247,8 @@ class WatchedKeys(Generic[T]):
     """What was built from a key file, built again when the file changes.
 
     A file that became unreadable or wrong keeps the last good keys and says so in the log: a typing mistake of an
-    operator must not stop the service.
+    operator must not stop the service. It is read again until it can be used, changed or not: what was in the way may
+    have been this process, or the disk, for a moment.
     """
 
     def __init__(self, path: Path, build: Callable[[list[Jwk]], T]) -> None:
@@ -208,20 +256,33 @@ class WatchedKeys(Generic[T]):
         self._path, self._build = path, build
         self._seen = _signature(path)
         self.current = build(read_key_file(path))
+        self._refused: Signature | None = None
+        self._problem: str | None = None
 
-    def look(self) -> bool:
-        """Read the file again if it changed, and only then. Return whether there are new keys."""
+    def look(self, *, insist: bool = False) -> bool:
+        """Read the file again if it changed, and only then. Return whether there are new keys.
+
+        Args:
+            insist: read it as well if it could not be used the last time.
+        """
         signature = _signature(self._path)
-        if signature == self._seen:
+        if signature == self._seen or (signature == self._refused and not insist):
             return False
-        self._seen = signature
         try:
             self.current = self._build(read_key_file(self._path))
-        except StartupError as exc:
-            log.error("keys.reload_failed", problem=str(exc))  # noqa: TRY400 - a traceback could quote the key
+        except Exception as exc:  # whatever a file does, the watch must outlive it
+            # The text of an error that nobody foresaw could quote the key.
+            self._refuse(signature, str(exc) if isinstance(exc, StartupError) else type(exc).__name__)
             return False
+        self._seen, self._refused, self._problem = signature, None, None
         log.info("keys.reloaded", file=str(self._path))
         return True
+
+    def _refuse(self, signature: Signature, problem: str) -> None:
+        self._refused = signature
+        if problem != self._problem:
+            self._problem = problem
+            log.error("keys.reload_failed", problem=problem)
 
     def read(self, how: Callable[[T], R], refusal: type[Exception]) -> R:
         """Return ``how(current)``; where that raises *refusal*, once more with new keys if there are any.
@@ -239,12 +300,13 @@ class WatchedKeys(Generic[T]):
         """Look once a second, for ever."""
         while True:
             await asyncio.sleep(_LOOK_INTERVAL_S)
-            self.look()
+            self.look(insist=True)
 
 
-def _signature(path: Path) -> tuple[int, int, int] | None:
+def _signature(path: Path) -> Signature:
+    """Return what changes with the file and with the right to read it; empty without a file."""
     try:
         status = path.stat()
     except OSError:
-        return None
-    return status.st_ino, status.st_mtime_ns, status.st_size
+        return ()
+    return status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_mode

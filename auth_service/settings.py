@@ -21,6 +21,7 @@ PREFIX = "AUTH_"
 HANDLING = 0.4
 DRAINING = 0.2
 _ORIGIN = re.compile(r"https?://[^/\s?#@*]+", re.ASCII)
+LONGEST_ACCESS_TTL_S = 86_400
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -51,7 +52,7 @@ class Settings(BaseSettings):
     audience: str = Field("http://localhost:8002", min_length=1)
     access_keys: Path = Path("var/keys/access.jwks.json")
     refresh_keys: Path = Path("var/keys/refresh.jwks.json")
-    access_ttl_s: int = Field(3600, ge=1, le=86_400)
+    access_ttl_s: int = Field(3600, ge=1, le=LONGEST_ACCESS_TTL_S)
     refresh_ttl_s: int = Field(604_800, ge=1)
     session_ttl_s: int = Field(2_592_000, ge=1)
     sessions_per_user: int = Field(100, ge=1)

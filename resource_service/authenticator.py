@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import structlog
 
 from resource_service.claims import Claims
-from resource_service.errors import KeySetRefused, RevocationsStale, UnknownKey
+from resource_service.errors import KeySetRefused, KeysUnavailable, RevocationsStale, UnknownKey
 from resource_service.keys import Keys, KeySource
 from resource_service.revocation_feed import RevocationFeed
 from resource_service.revocations import STALE_AFTER_S, Follower, Stale
-from resource_service.revoked_sessions import RevokedSessions
+from resource_service.revoked_sessions import RevokedSessions, retention_s
 from resource_service.verify import CACHED_TOKENS, Policy, Verifier
 
 log = structlog.get_logger(__name__)
@@ -57,7 +57,7 @@ class Authenticator:
         cached_tokens: int = CACHED_TOKENS,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.revoked = RevokedSessions(feed_policy.access_ttl_s + policy.leeway_s)
+        self.revoked = RevokedSessions(retention_s(feed_policy.access_ttl_s, policy.leeway_s))
         self.verifier = Verifier(policy, revoked=self.revoked.ids, cached_tokens=cached_tokens, clock=clock)
         self.keys = Keys(source, self.verifier.use)
         self.follower: Follower | None = None
@@ -78,7 +78,7 @@ class Authenticator:
     @property
     def ready(self) -> dict[str, bool]:
         """What must hold before requests are worth sending here."""
-        checks = {"keys": self.keys.current is not None}
+        checks = {"keys": self.keys.current is not None and bool(self.keys.current.keys)}
         if self.follower is not None:
             # A silent feed that closes nothing must not make a platform send the requests elsewhere.
             checks["revocations"] = not self.follower.refuses
@@ -94,12 +94,18 @@ class Authenticator:
 
         Raises:
             TokenRefused, Unavailable: as ``authenticate``.
+            KeysUnavailable: the key is unknown, and newer ones cannot be had: it may be among them.
         """
         try:
             return self.authenticate(credentials)
         except UnknownKey:
             await self.keys.newer()
-        return self.authenticate(credentials)
+        try:
+            return self.authenticate(credentials)
+        except UnknownKey:
+            if self.keys.problem is None:
+                raise
+            raise KeysUnavailable("an unknown key, while the key source is unusable") from None
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

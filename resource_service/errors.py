@@ -5,7 +5,7 @@
     ResourceError
     ├── StartProblem                 the service does not start: exit 2, one line per problem
     ├── KeySetRefused                a JWK Set that must not be used
-    ├── FeedRefused                  the revocation feed answered something that makes no sense
+    ├── FeedRefused                  the revocation feed did not answer, or something that makes no sense
     ├── Unavailable                  503: this verifier cannot say who is calling
     │   ├── KeysUnavailable
     │   └── RevocationsStale
@@ -41,7 +41,7 @@ class KeySetRefused(ResourceError):
 
 
 class FeedRefused(ResourceError):
-    """An answer of the revocation feed that is not what the protocol says.
+    """No answer of the revocation feed, or one that is not what the protocol says.
 
     Attributes:
         cursor_refused: whether the feed did not know the cursor that it was asked about.
@@ -57,7 +57,7 @@ class Unavailable(ResourceError):
 
 
 class KeysUnavailable(Unavailable):
-    """No key set has been loaded yet."""
+    """There is no key to verify with, or none newer than those that do not know the token."""
 
 
 class RevocationsStale(Unavailable):

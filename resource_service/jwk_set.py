@@ -49,10 +49,11 @@ class KeySet:
 def parse_jwk_set(data: bytes) -> KeySet:
     """Read a JWK Set.
 
-    Keys of a kind, algorithm or use that is not for verifying access tokens are ignored (RFC 7517 §5).
+    Keys of a kind, algorithm or use that is not for verifying access tokens are ignored (RFC 7517 §5). None may be
+    left.
 
     Raises:
-        KeySetRefused: the set is malformed, a key in it is unsafe, two share a ``kid``, or none is left to use.
+        KeySetRefused: the set is malformed, a key in it is unsafe, or two share a ``kid``.
     """
     try:
         members = read_object(data).get("keys")
@@ -64,8 +65,6 @@ def parse_jwk_set(data: bytes) -> KeySet:
     keys = {key.kid: key for key in found}
     if len(keys) != len(found):
         raise KeySetRefused("two keys share a kid")
-    if not keys:
-        raise KeySetRefused("no key for HS256, EdDSA, ES256 or RS256")
     secret = any(jwk.get("kty") == "oct" or not PRIVATE_MEMBERS.isdisjoint(jwk) for jwk in members)
     return KeySet(MappingProxyType(keys), secret)
 

@@ -42,6 +42,8 @@ class KeySource(Protocol):
 class Keys:
     """Watches one source. The last good set stays in use while the source is broken.
 
+    A set without a key for us is good, but for the first: whoever publishes that has retired what was in use.
+
     Args:
         use: is called with every set that differs from the one before.
         demanded_gap_s: seconds between two reloads that :meth:`newer` asks for, at least.
@@ -75,7 +77,7 @@ class Keys:
             KeySetRefused: nothing usable is there; what was in use stays in use.
         """
         try:
-            keys = await self.source.fetch()
+            keys = await self._fetch()
         except KeySetRefused as error:
             self.problem = str(error)
             raise
@@ -84,6 +86,14 @@ class Keys:
             self.current = keys
             self._use(keys)
             log.info("keys.loaded", source=self.source.name, kids=list(keys.keys))
+            if not keys.keys:
+                log.error("keys.gone", source=self.source.name)
+
+    async def _fetch(self) -> KeySet:
+        keys = await self.source.fetch()
+        if not keys.keys and self.current is None:
+            raise KeySetRefused(f"{self.source.name}: no key for HS256, EdDSA, ES256 or RS256")
+        return keys
 
     async def newer(self) -> None:
         """Return after a reload that began after this call; any number of callers share one, and the first one's trace.
@@ -119,8 +129,9 @@ class Keys:
             if str(error) != problem_before:
                 kept = list(self.current.keys) if self.current else []
                 log.error("keys.refused", problem=str(error), still_used=kept)  # noqa: TRY400 - the text says it all
-        except Exception:
+        except Exception as error:
             # Whatever else a source does, the watch must outlive it.
+            self.problem = type(error).__name__
             log.exception("keys.reload_failed", source=self.source.name)
         finally:
             waiting.set()

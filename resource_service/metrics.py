@@ -82,7 +82,7 @@ class Metrics:
                 "keys_refused": "1 while the key source is unusable and the last good keys are kept",
                 "cached_tokens": "Verified tokens remembered by a worker",
                 "revoked_sessions": "Revoked sessions remembered by a worker",
-                "revocations_age_seconds": "Seconds since the revocation feed last answered; -1 before that",
+                "revocations_age_seconds": "Seconds since the revocation feed last answered, or since the start",
             }.items()
         }
 
@@ -100,7 +100,7 @@ class Metrics:
         self._gauges["cached_tokens"].set(authenticator.verifier.cached)
         self._gauges["revoked_sessions"].set(len(authenticator.revoked.ids))
         if follower is not None:
-            self._gauges["revocations_age_seconds"].set(-1 if follower.age_s is None else follower.age_s)
+            self._gauges["revocations_age_seconds"].set(follower.silent_s)
 
     def _tell(self, counter: Counter, count: int) -> None:
         counter.inc(count - self._told.get(counter, 0))

@@ -13,7 +13,7 @@ from resource_service.tracing import outgoing
 ANSWER_TIMEOUT_S = 10.0
 """Seconds that an answer may take beyond those that it was asked to wait for news."""
 ANSWER_LIMIT = 64 * 1024 * 1024
-"""Bytes of one answer: about half a million revocations within the life of an access token."""
+"""Bytes of one answer: more than half a million revocations within a day."""
 CHUNK = 64 * 1024
 
 
@@ -70,10 +70,17 @@ class RevocationFeed:
             wait_s: seconds that the feed may hold the answer back until there is news.
 
         Raises:
-            FeedRefused: the answer is not one that the protocol knows; ``cursor_refused`` says whether the cursor was
-                the reason.
-            aiohttp.ClientError, TimeoutError: there was none.
+            FeedRefused: there was no answer, or not one that the protocol knows; ``cursor_refused`` says whether the
+                cursor was the reason.
         """
+        try:
+            return _read(await self._get(after, wait_s))
+        except (aiohttp.ClientError, OSError) as error:
+            # Their texts quote what was received, and the representation of some holds the headers of the request:
+            # the service secret. TimeoutError is an OSError.
+            raise FeedRefused(type(error).__name__) from None
+
+    async def _get(self, after: str | None, wait_s: int) -> bytes:
         if self._session is None:
             raise RuntimeError("open the feed with async with")
         query = {"wait": str(wait_s)} | ({} if after is None else {"after": after})
@@ -83,7 +90,7 @@ class RevocationFeed:
         async with self._session.get(url, headers=headers, allow_redirects=False, timeout=timeout) as response:
             if response.status != 200:
                 raise FeedRefused(f"status {response.status}", cursor_refused=response.status == 400)
-            return _read(await _bounded(response))
+            return await _bounded(response)
 
 
 def _read(data: bytes) -> Answer:

@@ -1,17 +1,16 @@
 """Follows the revocation feed: a log-out at the auth service is a 401 here, in well under a second."""
 
 import asyncio
+import random
 import time
 from collections.abc import Callable
 from typing import Literal
 
-import aiohttp
-import stamina
 import structlog
 
 from resource_service.errors import FeedRefused
 from resource_service.revocation_feed import Answer, RevocationFeed
-from resource_service.revoked_sessions import RevokedSessions
+from resource_service.revoked_sessions import RevokedSessions, retention_s
 from resource_service.tracing import new_trace, working_on
 
 log = structlog.get_logger(__name__)
@@ -19,8 +18,12 @@ log = structlog.get_logger(__name__)
 WAIT_S = 20
 """Seconds that one question stays open; the feed allows 30."""
 STALE_AFTER_S = 60.0
-HASTY_PAUSE_S = 0.25
-"""Seconds to pause after an empty answer that did not wait: a feed without long polling must not be hammered."""
+PAUSE_S = 0.2
+"""Seconds to pause after each answer. The feed tells the last moments again with each piece of news: without a pause,
+steady revocations would make a follower ask all the time; and so would a feed without long polling."""
+WHOLE_EVERY_S = 300.0
+"""Seconds between two questions for everything that still matters. News is told by the clocks of the issuer's machines:
+after a step of one, or where a machine was paused, an entry may be written later than the feed looks back."""
 
 Stale = Literal["open", "closed"]
 
@@ -53,11 +56,13 @@ class Follower:
         self._stale_after_s = stale_after_s
         self._wait_s = wait_s
         self._clock = clock
+        self._began_at = clock()
         self._answered_at: float | None = None
         self._stale_at = float("-inf")
         self._cursor: str | None = None
         self._cursor_before: str | None = None
         self._is_interrupted = False
+        self._asked_for_all_at = float("-inf")
 
     @property
     def age_s(self) -> float | None:
@@ -65,52 +70,58 @@ class Follower:
         return None if self._answered_at is None else self._clock() - self._answered_at
 
     @property
+    def silent_s(self) -> float:
+        """Seconds since the feed last answered, or since there was somebody to hear it."""
+        return self._clock() - (self._began_at if self._answered_at is None else self._answered_at)
+
+    @property
     def refuses(self) -> bool:
         """Whether no token may be honoured now, since who was revoked meanwhile is unknown."""
         return self._closes and self._clock() > self._stale_at
 
     async def follow(self) -> None:
-        """Follow until cancelled; reconnect with backoff, and go on where it stopped."""
+        """Follow until cancelled, whatever happens; reconnect with backoff, and go on where it stopped."""
+        failures = 0
         async with self._feed:
             while True:
-                async for attempt in stamina.retry_context(
-                    on=(FeedRefused, aiohttp.ClientError, OSError),
-                    attempts=None,
-                    timeout=None,
-                    wait_initial=0.05,
-                    wait_max=2.0,
-                    wait_jitter=0.2,
-                ):
-                    with attempt, working_on(new_trace()):
-                        await self._ask()
+                with working_on(new_trace()):
+                    failures = 0 if await self._ask() else failures + 1
+                await asyncio.sleep(_backoff_s(failures) if failures else PAUSE_S)
 
-    async def _ask(self) -> None:
-        asked_at = self._clock()
+    async def _ask(self) -> bool:
+        """Ask once. Return whether there was an answer."""
+        if self._clock() - self._asked_for_all_at >= WHOLE_EVERY_S:
+            self._cursor = None
+        if self._cursor is None:
+            self._asked_for_all_at = self._clock()
         # Whoever knows nothing yet wants the list at once, not news; after an interruption, a sign of life: without it
         # the service stays closed.
         wait_s = 0 if self._cursor is None or self._is_interrupted else self._wait_s
         try:
-            answer = await self._feed.ask(self._cursor, wait_s)
-        except (FeedRefused, aiohttp.ClientError, OSError) as error:
-            self._interrupted(error)
-            raise
-        self._apply(answer)
-        if wait_s and not answer.revoked and self._clock() - asked_at < HASTY_PAUSE_S:
-            await asyncio.sleep(HASTY_PAUSE_S)
+            self._apply(await self._feed.ask(self._cursor, wait_s))
+        except FeedRefused as error:
+            log.warning("revocations.interrupted", problem=str(error), age_s=self.age_s)
+            # The overlap costs a few entries that are known already, and covers an answer that was lost half-way. A
+            # cursor that the feed does not know (any more) is given up: everything is asked for anew.
+            self._go_on_from(None if error.cursor_refused else self._cursor_before)
+            return False
+        except Exception:
+            # A follower that ended would be noticed when the service closes, and never mend.
+            log.exception("revocations.failed")
+            self._go_on_from(None)
+            return False
+        return True
 
-    def _interrupted(self, error: Exception) -> None:
-        log.warning("revocations.interrupted", problem=str(error) or type(error).__name__, age_s=self.age_s)
+    def _go_on_from(self, cursor: str | None) -> None:
         self._is_interrupted = True
-        # The overlap costs a few entries that are known already, and covers an answer that was lost half-way. A cursor
-        # that the feed does not know (any more) is given up: everything is asked for anew.
-        unknown_cursor = isinstance(error, FeedRefused) and error.cursor_refused
-        self._cursor = None if unknown_cursor else self._cursor_before
+        self._cursor = cursor
 
     def _apply(self, answer: Answer) -> None:
         now = self._clock()
         if answer.access_ttl_s is not None:
             # Never shorter than before: tokens of the longer life may still be about.
-            self._revoked.retention_s = max(self._revoked.retention_s, answer.access_ttl_s + self._leeway_s)
+            needed_s = retention_s(answer.access_ttl_s, self._leeway_s)
+            self._revoked.retention_s = max(self._revoked.retention_s, needed_s)
         for entry in answer.revoked:
             self._revoked.add(entry.sid, now)
         self._revoked.prune(now)
@@ -120,3 +131,8 @@ class Follower:
         self._stale_at = now + self._stale_after_s
         if answer.revoked:
             log.info("revocations.received", sessions=len(answer.revoked))
+
+
+def _backoff_s(failures: int) -> float:
+    """Return the seconds to pause after so many failures in a row; workers that failed together ask apart."""
+    return min(0.05 * 2.0 ** min(failures - 1, 10), 2.0) + random.uniform(0, 0.2)  # noqa: S311 - no secret

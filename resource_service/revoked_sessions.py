@@ -2,16 +2,23 @@
 
 from collections.abc import KeysView
 
+MARGIN_S = 60.0
+"""Seconds that an entry is kept beyond the last use of a token: what a clock or a pause may be out by."""
+
+
+def retention_s(access_ttl_s: float, leeway_s: float) -> float:
+    """Return the seconds to remember a session for, where access tokens live for so long and are honoured past that."""
+    return access_ttl_s + leeway_s + MARGIN_S
+
 
 class RevokedSessions:
     """Session ids, each for as long as an access token issued before its revocation can live.
 
     Counted from when this process heard of it, on its own monotonic clock: no difference between the clocks of two
-    machines can make an entry leave too early. Memory is bounded by the life of an access token times the rate of
-    revocations.
+    machines can make an entry leave too early. Memory is bounded by what the feed tells in that time.
 
     Args:
-        retention_s: seconds that an access token can be used for, leeway included.
+        retention_s: seconds that an entry stays, see :func:`retention_s`.
     """
 
     def __init__(self, retention_s: float) -> None:

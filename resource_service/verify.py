@@ -71,7 +71,7 @@ class Verifier:
 
     def use(self, keys: KeySet) -> None:
         """Verify with *keys* from now on, and only with them."""
-        self._keys = keys
+        self._keys = keys if keys.keys else None
         self._hits, self._misses = self.hits, self.misses
         self._verified.cache_clear()
 
@@ -96,7 +96,7 @@ class Verifier:
         Raises:
             UnknownKey: newer keys might verify it.
             TokenRefused: it is expired, revoked or invalid.
-            KeysUnavailable: there are no keys yet.
+            KeysUnavailable: there are no keys.
         """
         return self.verify_credentials(SCHEME + token)
 
@@ -124,7 +124,7 @@ class Verifier:
 
     def _verify_signature(self, token: str) -> Claims:
         if self._keys is None:
-            raise KeysUnavailable("no key set has been loaded")
+            raise KeysUnavailable("there is no key")
         signed = parse(token)
         kid = signed.header.get("kid")
         if not isinstance(kid, str):

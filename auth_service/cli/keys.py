@@ -1,4 +1,4 @@
-"""``keys init | rotate | list | retire``: the JWK Set files."""
+"""``keys init | rotate | promote | list | retire``: the JWK Set files."""
 
 from collections.abc import Callable
 from functools import partial
@@ -23,6 +23,7 @@ ServiceSecret = Annotated[
 ]
 Purpose = Literal["access", "refresh"]
 Only = Annotated[Purpose | None, typer.Option(help="One of the two files.")]
+VerifyOnly = Annotated[bool, typer.Option("--verify-only", help="Put it last: it signs once it is promoted.")]
 ACCESS, REFRESH = "access.jwks.json", "refresh.jwks.json"
 
 
@@ -64,17 +65,28 @@ def _created(path: Path, create: Callable[[Path], bool]) -> bool:
 
 
 @cli.command("rotate")
-def rotate(directory: Directory = None, only: Only = None, as_json: AsJson = False) -> None:
+def rotate(
+    directory: Directory = None, only: Only = None, verify_only: VerifyOnly = False, as_json: AsJson = False
+) -> None:
     """Put a new key first and keep the old ones: nothing issued before stops working."""
     rows = [
-        {"file": str(path), "kid": keys.rotate(path)}
+        {"file": str(path), "kid": keys.rotate(path, signs=not verify_only)}
         for purpose, path in key_files(directory).items()
         if only in {None, purpose}
     ]
     for row in rows:
-        operator_log().info("keys.rotated", **row)
-    lines = [f"{row['file']}: key {row['kid']} signs from now on" for row in rows]
+        operator_log().info("keys.added" if verify_only else "keys.rotated", **row)
+    does = "verifies" if verify_only else "signs"
+    lines = [f"{row['file']}: key {row['kid']} {does} from now on" for row in rows]
     show(rows, "\n".join(lines), as_json=as_json)
+
+
+@cli.command("promote")
+def promote(kid: str, directory: Directory = None, as_json: AsJson = False) -> None:
+    """Put a key first: it signs from now on, the others verify."""
+    path = _file_with(kid, directory)
+    keys.promote(path, kid)
+    show({"file": str(path), "kid": kid}, f"{path}: key {kid} signs from now on", as_json=as_json)
 
 
 @cli.command("list")
@@ -95,10 +107,14 @@ def list_(directory: Directory = None, as_json: AsJson = False) -> None:
 @cli.command("retire")
 def retire(kid: str, directory: Directory = None, as_json: AsJson = False) -> None:
     """Take a key out: what it signed stops verifying within seconds."""
+    path = _file_with(kid, directory)
+    keys.retire(path, kid)
+    operator_log().info("keys.retired", file=str(path), kid=kid)
+    show({"file": str(path), "kid": kid}, f"{path}: key {kid} retired", as_json=as_json)
+
+
+def _file_with(kid: str, directory: Path | None) -> Path:
     for path in key_files(directory).values():
         if kid in {key["kid"] for key in keys.read_key_file(path)}:
-            keys.retire(path, kid)
-            operator_log().info("keys.retired", file=str(path), kid=kid)
-            show({"file": str(path), "kid": kid}, f"{path}: key {kid} retired", as_json=as_json)
-            return
+            return path
     raise StartupError(f"no key {kid}")

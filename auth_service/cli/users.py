@@ -29,7 +29,10 @@ class Account(BaseModel):
 
     username: Name
     email: Annotated[str, StringConstraints(min_length=3, max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$")]
-    scope: Annotated[str, StringConstraints(pattern=r"^([\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*)?$")]
+    # Verifiers accept no longer one.
+    scope: Annotated[
+        str, StringConstraints(max_length=1024, pattern=r"^([\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*)?$")
+    ]
     password: NewPassword
 
 

@@ -12,7 +12,9 @@ MAX_WAIT_S = 30.0
 async def revocations(request: web.Request) -> web.Response:
     """Answer what was revoked since the cursor, or wait for it."""
     require_service(request)
-    page = await request.app[REVOCATIONS].after(request.query.get("after"), _wait_s(request))
+    page = await request.app[REVOCATIONS].after(
+        request.query.get("after"), _wait_s(request), is_gone=lambda: request.transport is None
+    )
     revoked = [
         {"sid": entry.session_id, "revoked_at": entry.revoked_at // 1000, "reason": entry.reason}
         for entry in page.revoked

@@ -24,14 +24,28 @@ _Handler = TypeVar("_Handler", bound=Callable[..., Awaitable[web.StreamResponse]
 
 
 def optional(handler: _Marked) -> _Marked:
-    """Let requests without a token through as well; a bad token is refused all the same."""
-    setattr(handler, _ATTRIBUTE, "optional")
-    return handler
+    """Let requests without a token through as well; a bad token is refused all the same.
+
+    Raises:
+        TypeError: *handler* is a class. Mark the methods of a ``web.View``.
+    """
+    return _marked(handler, "optional")
 
 
 def public(handler: _Marked) -> _Marked:
-    """Let every request through, and do not look at its token."""
-    setattr(handler, _ATTRIBUTE, "public")
+    """Let every request through, and do not look at its token.
+
+    Raises:
+        TypeError: *handler* is a class. Mark the methods of a ``web.View``.
+    """
+    return _marked(handler, "public")
+
+
+def _marked(handler: _Marked, access: Access) -> _Marked:
+    if isinstance(handler, type):
+        # Its subclasses would inherit the mark, and let through what nobody meant to.
+        raise TypeError(f"{access}: mark the methods of {handler.__name__}, not the class")
+    setattr(handler, _ATTRIBUTE, access)
     return handler
 
 
@@ -65,8 +79,9 @@ def is_public(handler: object) -> bool:
 def access_of(request: web.Request) -> Access:
     """What the route of *request* asks for."""
     handler = request.match_info.handler
-    if isinstance(handler, type):
-        handler = getattr(handler, request.method.lower(), handler)
+    view = getattr(handler, "__wrapped__", handler)  # of a guarded route, whose own handler stands around it
+    if isinstance(view, type):
+        handler = getattr(view, request.method.lower(), handler)
     marked: Access | None = getattr(handler, _ATTRIBUTE, None)
     if marked is not None:
         return marked

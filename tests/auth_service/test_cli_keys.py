@@ -83,6 +83,21 @@ def test_rotate_may_be_of_one_file(run: Run, tmp_path: Path, only: str, counts: 
     assert counts == [len(read_key_file(tmp_path / name)) for name in FILES]
 
 
+def test_a_rotation_may_be_made_known_first(run: Run, tmp_path: Path) -> None:
+    """With --verify-only the old key goes on to sign, until the new one is promoted."""
+    run("keys", "init")
+    path = tmp_path / FILES[1]
+    [old] = read_key_file(path)
+    rotated = run("keys", "rotate", "--only", "refresh", "--verify-only")
+    before, fresh = (key["kid"] for key in read_key_file(path))
+    promoted = run("keys", "promote", fresh)
+
+    assert (f"{path}: key {fresh} verifies from now on\n", old["kid"]) == (rotated.out, before)
+    assert f"{path}: key {fresh} signs from now on\n" == promoted.out
+    assert [fresh, old["kid"]] == [key["kid"] for key in read_key_file(path)]
+    assert "no key unknown" == problem(run("keys", "promote", "unknown"))
+
+
 def test_rotate_needs_files(run: Run) -> None:
     """There is nothing to rotate before init, and the line says so."""
     assert "keys init" in problem(run("keys", "rotate"))

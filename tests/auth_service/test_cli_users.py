@@ -69,6 +69,7 @@ def test_a_name_is_added_once(run: Run) -> None:
         ("zs", "a@b c", "read", PASSWORD, "email"),
         ("zs", "a@b", 'say "hi"', PASSWORD, "scope"),
         ("zs", "a@b", "two  blanks", PASSWORD, "scope"),
+        ("zs", "a@b", "x" * 1025, PASSWORD, "scope"),
         ("zs", "a@b", "read", "", "password"),
         ("zs", "a@b", "read", "x" * 1025, "password"),
         ("zs", "a@b", "read", "\udcff" * 20, "password"),

@@ -1,3 +1,4 @@
+import asyncio
 import json
 import os
 import stat
@@ -6,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from jwt.algorithms import ECAlgorithm
 from structlog.testing import capture_logs
 
 from auth_service import keys
@@ -78,6 +81,21 @@ def test_rotation_may_change_the_algorithm(path: Path) -> None:
     assert ["EdDSA", "HS256"] == [key["alg"] for key in read_key_file(path)]
 
 
+def test_a_key_can_be_made_known_before_it_signs(path: Path) -> None:
+    """Where machines hold copies of a file, the new key is last in all of them, and then goes first."""
+    keys.create(path)
+    [old] = read_key_file(path)
+    kid = keys.rotate(path, signs=False)
+    known = [key["kid"] for key in read_key_file(path)]
+    keys.promote(path, kid)
+    promoted = [key["kid"] for key in read_key_file(path)]
+    with pytest.raises(StartupError, match="no key unknown"):
+        keys.promote(path, "unknown")
+
+    assert ([old["kid"], kid], [kid, old["kid"]]) == (known, promoted)
+    assert promoted == [key["kid"] for key in read_key_file(path)]
+
+
 def test_rotations_at_once_lose_no_key(path: Path) -> None:
     """Processes that rotate at the same time make a key each, one after the other."""
     keys.create(path)
@@ -94,6 +112,43 @@ def test_rotation_leaves_no_other_file(path: Path) -> None:
     keys.rotate(path)
 
     assert {path.name} == {file.name for file in path.parent.iterdir() if not file.name.endswith(".lock")}
+
+
+def test_a_written_file_is_durable(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is on disk before it gets its name, and the name is on disk before the command ends."""
+    synced: list[tuple[bool, bool]] = []
+
+    def fsync(descriptor: int) -> None:
+        synced.append((stat.S_ISDIR(os.fstat(descriptor).st_mode), path.exists()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    keys.create(path)
+
+    assert [(False, False), (True, True)] == synced
+
+
+@pytest.mark.parametrize("failure", [None, PermissionError()])
+def test_a_rotated_file_keeps_its_owner(path: Path, monkeypatch: pytest.MonkeyPatch, failure: Exception | None) -> None:
+    """Root may rotate what the service must read; others need no right to give files away."""
+    keys.create(path)
+    owners: list[tuple[int, int]] = []
+
+    def fchown(_descriptor: int, uid: int, gid: int) -> None:
+        owners.append((uid, gid))
+        if failure is not None:
+            raise failure
+
+    owner = path.stat().st_uid, path.stat().st_gid
+    monkeypatch.setattr(os, "fchown", fchown)
+    kid = keys.rotate(path)
+
+    assert [owner] == owners
+    assert kid == read_key_file(path)[0]["kid"]
+
+
+def test_keys_of_absent_use_are_for_signing(path: Path) -> None:
+    """RFC 7517 §4.2: the member is optional."""
+    assert 1 == len(read_key_file(write(path, {"keys": [without(OCT, "use")]})))
 
 
 def test_a_retired_key_is_gone(path: Path) -> None:
@@ -129,6 +184,12 @@ def without(key: Jwk, *names: str) -> Jwk:
 
 
 ED = new_jwk("EdDSA")
+P_384 = {
+    **ECAlgorithm.to_jwk(ec.generate_private_key(ec.SECP384R1()), as_dict=True),
+    "alg": "ES256",
+    "use": "sig",
+    "kid": "p-384",
+}
 WRONG_FILES = {
     "not JSON": (b"not json", "not a JWK Set"),
     "not UTF-8": (b"\xff\xfe", "not a JWK Set"),
@@ -143,7 +204,11 @@ WRONG_FILES = {
     "alg none": ({"keys": [{**OCT, "alg": "none"}]}, "key 1: alg"),
     "no alg": ({"keys": [without(OCT, "alg")]}, "key 1: alg"),
     "alg of another kty": ({"keys": [{**ED, "alg": "HS256"}]}, "do not belong together"),
-    "alg of another curve": ({"keys": [{**ED, "alg": "ES256"}]}, "not a usable"),
+    "alg of another curve": ({"keys": [{**ED, "alg": "ES256"}]}, "do not belong together"),
+    "a curve that no verifier knows": ({"keys": [P_384]}, "do not belong together"),
+    "an Edwards curve that no verifier knows": ({"keys": [{**ED, "crv": "Ed448"}]}, "do not belong together"),
+    "a key for encryption": ({"keys": [{**OCT, "use": "enc"}]}, "use must be sig"),
+    "a kid that no verifier reads": ({"keys": [{**OCT, "kid": "k" * 257}]}, "key 1: kid"),
     "a short secret": ({"keys": [{**OCT, "k": "c2hvcnQ"}]}, "at least 32 bytes"),
     "no secret": ({"keys": [without(OCT, "k")]}, "not a usable"),
     "a secret that is no text": ({"keys": [{**OCT, "k": 7}]}, "not a usable"),
@@ -230,6 +295,83 @@ def test_a_broken_file_keeps_the_last_good_keys(watch: Watch, damage: bytes | No
     assert ["keys.reload_failed"] == [entry["event"] for entry in logs]
     write(watch.path, good + b"\n")
     assert watch.keys.look()
+
+
+def test_a_file_that_is_closed_to_others_again_is_read(watch: Watch) -> None:
+    """What the log asks the operator to do is enough: nothing in the file has to change."""
+    kid = keys.rotate(watch.path)
+    watch.path.chmod(0o644)
+    assert not watch.keys.look()
+    watch.path.chmod(0o600)
+
+    assert watch.keys.look()
+    assert kid == watch.keys.current[0]
+
+
+class Flaky:
+    """Builds from keys, or fails as a test says."""
+
+    def __init__(self) -> None:
+        self.failure: Exception | None = None
+        self.builds = 0
+
+    def __call__(self, found: list[Jwk]) -> list[str]:
+        """Return the kids."""
+        self.builds += 1
+        if self.failure is not None:
+            raise self.failure
+        return [key["kid"] for key in found]
+
+
+@pytest.mark.parametrize("failure", [StartupError("cannot read the key file"), OSError(24, "secret"), RecursionError()])
+def test_a_failure_that_passes_is_no_end(path: Path, failure: Exception) -> None:
+    """A new file that could not be read once is read at the next second's look; the log says it once, quoting nothing.
+
+    Refused tokens alone never make it be read again.
+    """
+    keys.create(path)
+    build = Flaky()
+    watched = WatchedKeys(path, build)
+    kid = keys.rotate(path)
+    build.failure = failure
+    with capture_logs() as logs:
+        assert not watched.look()
+        assert not watched.look()
+        assert not watched.look(insist=True)
+    tries = build.builds - 1
+    build.failure = None
+
+    assert 2 == tries
+    assert ["keys.reload_failed"] == [entry["event"] for entry in logs]
+    assert "secret" not in logs[0]["problem"]
+    assert watched.look(insist=True)
+    assert kid == watched.current[0]
+
+
+async def test_the_watch_outlives_a_failure(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes on to look, and reads the file when it can."""
+    monkeypatch.setattr(keys, "_LOOK_INTERVAL_S", 0.001)
+    keys.create(path)
+    build, failed, done = Flaky(), asyncio.Event(), asyncio.Event()
+
+    def watched_build(found: list[Jwk]) -> list[str]:
+        if build.failure:
+            failed.set()
+        kids = build(found)
+        done.set()
+        return kids
+
+    watched = WatchedKeys(path, watched_build)
+    done.clear()
+    build.failure = RuntimeError("a bug")
+    keys.rotate(path)
+    task = asyncio.create_task(watched.watch())
+    await asyncio.wait_for(failed.wait(), 5)
+    build.failure = None
+    await asyncio.wait_for(done.wait(), 5)
+    task.cancel()
+
+    assert 2 == len(watched.current)
 
 
 def test_what_is_refused_is_read_with_new_keys(watch: Watch) -> None:

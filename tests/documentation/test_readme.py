@@ -1,13 +1,21 @@
-"""The commands of README.md that need no Docker engine, run for real; those of the Chinese one are the same."""
+"""The commands and lines of README.md that need no Docker engine, run for real; the Chinese one has the same."""
 
 import json
 import os
 import re
 import sys
+import time
 from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
 
 from tests.documentation.blocks import CHECKOUT, block
 from tests.documentation.shell import run
+from tests.resource_service.issuer import Key, write_keys
+from tests.resource_service.services import bearer, serving
 
 PASSWORD = "correct horse battery staple"
 # Set up already: the suite runs in the environment that `make setup` made.
@@ -58,3 +66,24 @@ def test_without_compose(tmp_path: Path) -> None:
     )
 
     assert "zs" == json.loads(answers[-2])["data"]["username"]
+
+
+async def test_three_lines_guard_an_application(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What they say is enough: without a token 401, with one the handler knows who calls."""
+    key, now = Key(), int(time.time())
+    write_keys(tmp_path / "access.jwks.json", key)
+    monkeypatch.chdir(tmp_path)
+    app = web.Application()
+    names: dict[str, Any] = {"app": app}
+    exec(block("README.md: Tokens for your own aiohttp application, in three lines").text, names)  # noqa: S102 - the page
+
+    async def who(request: web.Request) -> web.Response:
+        return web.Response(text=request[names["CLAIMS"]].sub)
+
+    app.router.add_get("/", who)
+    issued = {"iss": "https://auth.example", "aud": "https://api.example", "iat": now, "exp": now + 60}
+    async with serving(app) as url, aiohttp.ClientSession(url) as http:
+        refused = (await http.get("/")).status
+        known = await (await http.get("/", headers=bearer(key.token(**issued)))).text()
+
+    assert (401, "user-1") == (refused, known)

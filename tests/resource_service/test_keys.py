@@ -11,6 +11,7 @@ from tests.resource_service.issuer import Key
 from tests.resource_service.jwk_sets import jwk_set
 
 FIRST = parse_jwk_set(jwk_set(Key().jwk))
+EMPTY = parse_jwk_set(jwk_set())
 SECOND = parse_jwk_set(jwk_set(Key("k2").jwk))
 
 
@@ -67,6 +68,25 @@ async def test_the_last_good_set_survives_a_broken_source() -> None:
         await keys.load()
 
     assert (FIRST, "broken") == (keys.current, keys.problem)
+
+
+async def test_an_emptied_set_replaces_the_last_good_one() -> None:
+    """Its keys are retired; to keep them would be to honour them for ever."""
+    used: list[KeySet] = []
+    keys = Keys(Source(FIRST, EMPTY), used.append)
+    await keys.load()
+    await keys.load()
+
+    assert [FIRST, EMPTY] == used
+    assert (EMPTY, None) == (keys.current, keys.problem)
+
+
+async def test_an_empty_set_is_nothing_to_start_with() -> None:
+    """It is a mistake, and named as one."""
+    keys = Keys(Source(EMPTY), lambda _: None)
+
+    with pytest.raises(KeySetRefused, match="no key for"):
+        await keys.load()
 
 
 async def test_a_repaired_source_is_no_problem_any_more() -> None:

@@ -1,13 +1,12 @@
 """What the service logs: JSON lines on standard error, and never a token, a key or the service secret."""
 
 import asyncio
+import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 from yarl import URL
 
 from tests.resource_service.forgeries import forgeries
@@ -37,24 +36,42 @@ UNPARSABLE = (
 PATHS = ("/", "/home", "/health/live", "/health/ready", "/metrics", "/openapi.json", "/docs", "/nowhere")
 
 
-def moody_feed() -> web.Application:
-    """Make a feed that fails in every way before it answers."""
-    moods: Iterator[web.Response] = iter(
-        [
-            web.Response(status=500, text=f"{SERVICE_SECRET} is wrong"),
-            web.Response(status=401, headers={"WWW-Authenticate": SERVICE_SECRET}),
-            web.json_response({"cursor": SERVICE_SECRET}),
-        ]
-    )
+def _http(status: str, body: str = "", header: str = "X-None: x") -> bytes:
+    """Make a whole answer."""
+    return f"HTTP/1.1 {status}\r\n{header}\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
 
-    async def revocations(request: web.Request) -> web.Response:
-        assert f"Bearer {SERVICE_SECRET}" == request.headers["Authorization"]
-        answer = {"cursor": "1", "revoked": [{"sid": "gone", "revoked_at": 0, "reason": "logout"}]}
-        return next(moods, web.json_response(answer))
 
-    app = web.Application()
-    app.router.add_get("/revocations", revocations)
-    return app
+RESET = b""
+MOODS = (
+    _http("500 No", f"{SERVICE_SECRET} is wrong"),
+    _http("401 No", header=f"WWW-Authenticate: {SERVICE_SECRET}"),
+    _http("200 OK", json.dumps({"cursor": SERVICE_SECRET})),
+    f"SSH-2.0-{STRAY} {SERVICE_SECRET}\r\n".encode(),
+    RESET,
+    f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{STRAY}\r\n{SERVICE_SECRET}".encode(),
+    f"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{STRAY}".encode(),
+)
+NEWS = json.dumps({"cursor": "1", "revoked": [{"sid": "gone", "revoked_at": 0, "reason": "logout"}]})
+
+
+@contextlib.asynccontextmanager
+async def moody_feed() -> AsyncIterator[URL]:
+    """Run a feed that fails in every way before it answers; return its address."""
+    moods = iter(MOODS)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert f"Authorization: Bearer {SERVICE_SECRET}\r\n".encode() in head
+        mood = next(moods, _http("200 OK", NEWS))
+        if mood == RESET:
+            writer.transport.abort()
+            return
+        writer.write(mood)
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        yield URL(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
 
 
 async def call_everything(url: URL, tokens: dict[str, str]) -> dict[str, int]:
@@ -108,12 +125,12 @@ async def test_no_secret_is_ever_logged(key_file: Path, key: Key, times: dict[st
         "spoilt": key.token(**times)[:-3] + "xxx",
         "none": STRAY,
     }
-    async with TestServer(moody_feed()) as feed:
+    async with moody_feed() as feed:
         settings = {
             "RESOURCE_PORT": 0,
             "RESOURCE_KEYS": key_file,
             "RESOURCE_LOG_LEVEL": "debug",
-            "RESOURCE_REVOCATIONS_URL": feed.make_url("/revocations"),
+            "RESOURCE_REVOCATIONS_URL": feed / "revocations",
             "RESOURCE_SERVICE_SECRET": SERVICE_SECRET,
         }
         async with serving("resource_service", settings) as service:

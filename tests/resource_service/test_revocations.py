@@ -2,15 +2,17 @@
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
 import pytest
+import stamina
 from aiohttp import web
 
 from resource_service.revocation_feed import Answer, RevocationFeed
-from resource_service.revocations import Follower
+from resource_service.revocations import PAUSE_S, WHOLE_EVERY_S, Follower
 from resource_service.revoked_sessions import RevokedSessions
 from tests.resource_service.clock import Clock
 from tests.resource_service.services import serving, silent_port, url_of
@@ -100,6 +102,71 @@ async def test_it_goes_on_after_an_interruption_with_overlap(nonsense: object) -
         assert {"a", "b", "c"} == set(f.revoked.ids)
 
 
+async def test_steady_news_do_not_make_it_spin() -> None:
+    """It pauses after every answer, though each brings something new."""
+    async with _following() as f:
+        loop, times = asyncio.get_running_loop(), []
+        for number in range(4):
+            f.feed.say(f"c{number}", f"s{number}")
+        for _ in range(5):
+            await f.feed.question()
+            times.append(loop.time())
+        pauses = [later - earlier for earlier, later in itertools.pairwise(times)]
+
+        assert [] == [pause for pause in pauses if not PAUSE_S - 0.01 <= pause]
+
+
+async def test_now_and_then_it_asks_for_everything() -> None:
+    """What was written too late for the feed's look back is heard within minutes; if it is refused, news goes on."""
+    async with _following() as f:
+        f.feed.say("c1")
+        questions = [await f.feed.question() for _ in range(2)]
+        f.clock.advance(WHOLE_EVERY_S)
+        f.feed.say("c2")
+        questions.append(await f.feed.question())
+        f.feed.say("c3", "late")
+        questions.append(await f.feed.question())
+        f.clock.advance(WHOLE_EVERY_S)
+        f.feed.say("c4")
+        questions.append(await f.feed.question())
+        f.feed.answers.put_nowait(500)
+        questions.append(await f.feed.question())
+
+        assert [{"wait": "0"}, {"wait": "20", "after": "c3"}, {"wait": "0"}] == questions[2:5]
+        assert {"wait": "0", "after": "c3"} == questions[5]
+        assert {"late"} == set(f.revoked.ids)
+
+
+async def test_it_outlives_an_unforeseen_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever goes wrong here or in a library, everything is asked for anew."""
+    async with _following() as f:
+        f.feed.say("c1", "a")
+        questions = [await f.feed.question() for _ in range(2)]
+        with monkeypatch.context() as broken:
+            broken.setattr(RevokedSessions, "prune", None)
+            f.feed.say("c2", "b")
+            questions.append(await f.feed.question())
+        f.feed.say("c3", "c")
+        questions.append(await f.feed.question())
+
+        assert [{"wait": "0"}, {"wait": "20", "after": "c3"}] == questions[2:]
+        assert {"a", "b", "c"} == set(f.revoked.ids)
+
+
+async def test_it_reconnects_where_an_application_has_switched_retries_off() -> None:
+    """``stamina.set_active(False)``, as tests of applications have it, is about their own calls."""
+    stamina.set_active(False)
+    try:
+        async with _following() as f:
+            f.feed.answers.put_nowait(500)
+            f.feed.say("c1", "a")
+            questions = [await f.feed.question() for _ in range(3)]
+    finally:
+        stamina.set_active(True)
+
+    assert {"wait": "20", "after": "c1"} == questions[2]
+
+
 async def test_an_unknown_cursor_is_given_up() -> None:
     """After a restore the feed may not know it: everything is asked for anew."""
     async with _following() as f:
@@ -113,14 +180,14 @@ async def test_an_unknown_cursor_is_given_up() -> None:
 
 
 async def test_the_life_of_a_token_is_the_feeds_to_tell() -> None:
-    """Entries are kept for the longest life heard of, and the leeway."""
+    """Entries are kept for the longest life heard of, the leeway and a minute."""
     async with _following(leeway_s=5) as f:
         f.feed.say("c1", access_ttl_s=7200)
         f.feed.say("c2", "a", access_ttl_s=60)
         for _ in range(3):
             await f.feed.question()
 
-        assert 7205 == f.revoked.retention_s
+        assert 7265 == f.revoked.retention_s
 
 
 @pytest.mark.parametrize(("stale", "refuses"), [("closed", True), ("open", False)])

@@ -71,11 +71,18 @@ async def test_three_rotations_of_a_key_file_fail_no_request(key_file: Path, key
 
 
 async def test_three_rotations_and_an_outage_of_a_key_url_fail_no_request(times: dict[str, int]) -> None:
-    """While the issuer is down the last good set verifies; a new key is fetched when its first token comes."""
-    keys, up = [Key(alg="EdDSA")], True
+    """While the issuer is down the last good set verifies; a new key is fetched when its first token comes.
+
+    That it is down is known: a token of an unknown key makes the verifier ask in vain, and is no verdict.
+    """
+    keys, up, refused = [Key(alg="EdDSA")], True, 0
+    unknown = bearer(Key("unknown", "EdDSA").token(**times))
+    during_outages: list[tuple[int, bool, bool]] = []
 
     async def jwks(_request: web.Request) -> web.Response:
+        nonlocal refused
         if not up:
+            refused += 1
             raise web.HTTPServiceUnavailable
         return web.Response(text=json.dumps({"keys": [key.jwk for key in keys]}))
 
@@ -89,13 +96,17 @@ async def test_three_rotations_and_an_outage_of_a_key_url_fail_no_request(times:
             _load(session, keys[0], times) as load,
         ):
             for number in range(3):
-                up = False
+                up, refused, answered = False, 0, len(load.statuses)
+                async with session.get("/home", headers=unknown) as answer:
+                    verdict = answer.status
                 await load.round()
+                during_outages.append((verdict, refused > 0, len(load.statuses) - answered >= REQUESTS_PER_ROUND))
                 up = True
                 keys.insert(0, Key(f"rotated-{number}", ("EdDSA", "ES256", "RS256")[number]))
                 load.keys = list(keys)
                 await load.round()
 
+    assert [(503, True, True)] * 3 == during_outages
     assert {200} == set(load.statuses)
 
 

@@ -58,10 +58,17 @@ class User:
 
     async def end_session(self) -> None:
         """End the first session from the other one."""
-        async with self.http.get(self.auth.url / "sessions", headers=self._bearer()) as response:
-            [sid] = [session["id"] for session in (await response.json())["sessions"] if not session["current"]]
+        sid = await self._first_id()
         async with self.http.delete(self.auth.url / "sessions" / sid, headers=self._bearer()) as response:
             assert 204 == response.status
+
+    async def revoke_session(self) -> None:
+        """End the first session on the command line."""
+        await succeed("auth_service", "sessions", "revoke", await self._first_id(), settings=self.deployment.auth)
+
+    async def revoke_all_sessions(self) -> None:
+        """End all sessions of the user on the command line."""
+        await succeed("auth_service", "sessions", "revoke", "--user", "zs", settings=self.deployment.auth)
 
     async def disable(self) -> None:
         """Disable the user on the command line."""
@@ -71,6 +78,11 @@ class User:
         """Set the user's password on the command line."""
         command = ("users", "set-password", "zs")
         await succeed("auth_service", *command, settings=self.deployment.auth, stdin=f"{PASSWORD} anew\n")
+
+    async def _first_id(self) -> str:
+        async with self.http.get(self.auth.url / "sessions", headers=self._bearer()) as response:
+            [sid] = [session["id"] for session in (await response.json())["sessions"] if not session["current"]]
+        return str(sid)
 
     def _bearer(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.other['access_token']}"}
@@ -88,6 +100,8 @@ def _reason(answer: tuple[int, Tokens]) -> tuple[int, Any]:
         (User.replay, False),
         (User.change_password, False),
         (User.end_session, False),
+        (User.revoke_session, False),
+        (User.revoke_all_sessions, True),
         (User.disable, True),
         (User.set_password, True),
     ],
@@ -232,8 +246,9 @@ async def _heard(http: aiohttp.ClientSession, resource: Service) -> None:
     """Return once the feed has answered."""
     async with asyncio.timeout(20):
         while True:
-            if await _age_s(http, resource) >= 0:
-                return
+            async with http.get(resource.url / "health" / "ready") as response:
+                if (await response.json())["revocations_age_s"] is not None:
+                    return
             await asyncio.sleep(0.05)
 
 
@@ -258,7 +273,7 @@ async def _seen(http: aiohttp.ClientSession, resource: Service, access_token: st
 
 
 async def _age_s(http: aiohttp.ClientSession, resource: Service) -> float:
-    """Return the gauge of the seconds since the feed last answered; -1 before that."""
+    """Return the gauge of the seconds since the feed last answered."""
     async with http.get(resource.url / "metrics") as response:
         [line] = [line for line in (await response.text()).splitlines() if line.startswith(f"{AGE} ")]
     return float(line.rpartition(" ")[2])

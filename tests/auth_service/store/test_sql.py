@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from sqlalchemy import Connection
+from sqlalchemy.dialects import postgresql, sqlite
 
 from auth_service.errors import Unavailable
 from auth_service.models import Client, RevocationReason, Session, User, new_session_id
 from auth_service.rotation import Policy
 from auth_service.store import SessionLimit, Store
-from auth_service.store.sql import open_database, open_store
+from auth_service.store.sql import open_database, open_store, revoked_since
 from tests.auth_service.running import START_MS
 from tests.auth_service.store.conftest import DAY, EVERY_DATABASE, HASH
 
@@ -330,3 +332,28 @@ async def test_what_was_answered_is_seen_by_others(url: str, session: Session) -
     """Whoever else opens the database sees the session at once."""
     async with open_store(url) as other:
         assert session == await other.find_session(session.id)
+
+
+async def test_the_feed_reads_by_its_index(url: str, store: Store, session: Session) -> None:
+    """The query of each look finds what was revoked, and scans nobody's sessions."""
+    await store.revoke(session.id, RevocationReason.LOGOUT, now=LATER)
+    database = open_database(url)
+    dialect = sqlite.dialect() if database.dialect == "sqlite" else postgresql.dialect()
+    query = revoked_since(LATER).compile(dialect=dialect, compile_kwargs={"literal_binds": True})
+
+    def plan(connection: Connection) -> str:
+        if database.dialect == "sqlite":
+            explain = "EXPLAIN QUERY PLAN"
+        else:
+            # A table of one page is scanned whatever indexes it has.
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+            explain = "EXPLAIN"
+        return str(connection.exec_driver_sql(f"{explain} {query}").all())
+
+    try:
+        steps = await database.read(plan)
+    finally:
+        await database.close()
+
+    assert "ix_sessions_revoked_at" in steps
+    assert [] == [scan for scan in ("SCAN sessions", "Seq Scan") if scan in steps]

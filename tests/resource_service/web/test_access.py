@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -218,6 +218,42 @@ async def test_guarded_routes_are_guarded_one_by_one(tmp_path: Path) -> None:
         known = [(await session.get(path, headers=WRITER)).status for path in ("/a", "/b", "/c")]
 
     assert ([401, 200, 401, 200], [200, 200, 200]) == (statuses, known)
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "expected"),
+    [
+        ("GET", {}, 200),
+        ("GET", BAD, 200),
+        ("PUT", {}, 401),
+        ("PUT", READER, 200),
+        ("DELETE", READER, 403),
+        ("DELETE", WRITER, 200),
+        ("PATCH", {}, 401),
+    ],
+)
+async def test_the_methods_of_a_guarded_view_get_what_they_ask_for(
+    method: str, headers: dict[str, str], expected: int, tmp_path: Path
+) -> None:
+    """As in an application that is guarded as a whole."""
+    app = web.Application()
+    keys = write_keys(tmp_path / "keys.json", KEY)
+    bearer = Bearer(issuer=ISSUER, audience=AUDIENCE, keys=keys, clock=Clock(NOW + 10))
+    bearer.attach(app)
+    app.add_routes(bearer.guarded([web.view("/item", Item)]))
+    async with (
+        serving(app) as url,
+        aiohttp.ClientSession(url) as session,
+        session.request(method, "/item", headers=headers) as answer,
+    ):
+        assert expected == answer.status
+
+
+@pytest.mark.parametrize("mark", [public, optional])
+def test_a_class_cannot_be_marked(mark: Callable[[type], type]) -> None:
+    """Whoever derives from it would inherit the mark unawares."""
+    with pytest.raises(TypeError, match="mark the methods of Item"):
+        mark(Item)
 
 
 async def test_revocations_reach_a_foreign_application(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
+import asyncio
 from pathlib import Path
 
 import aiohttp
+from yarl import URL
 
 from tests.resource_service.issuer import Key
 from tests.resource_service.processes import resource_process
@@ -52,7 +54,15 @@ async def test_the_numbers_of_all_workers_add_up(key_file: Path, key: Key, times
     async with resource_process(keys=key_file, workers=2) as process, aiohttp.ClientSession() as session:
         for _ in range(20):
             await (await session.get(process.url / "home", headers=headers)).read()
-        while 'outcome="accepted"} 20.0' not in await (await session.get(process.url / "metrics")).text():
-            pass  # the other worker tells within a second, or this runs into the time limit of the process
+        await _told(session, process.url / "metrics", 'outcome="accepted"} 20.0')
 
         assert (0, "") == (await process.stop())[:2]
+
+
+async def _told(session: aiohttp.ClientSession, metrics: URL, line_end: str) -> None:
+    """Return once the metrics hold a line that ends so: the other worker tells within a second."""
+    async with asyncio.timeout(20):
+        while True:
+            if line_end in await (await session.get(metrics)).text():
+                return
+            await asyncio.sleep(0.02)
