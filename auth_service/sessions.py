@@ -141,7 +141,8 @@ class Sessions:
             expires_at=now + self._lifetimes.session_ttl,
             client=client,
         )
-        limit = SessionLimit(self._lifetimes.sessions_per_user, self._lifetimes.policy)
+        most = self._lifetimes.sessions_per_user
+        limit = SessionLimit(most, self._lifetimes.policy) if most else None
         ended = await self._store.create_session(session, verified_hash=verified_hash, limit=limit)
         if ended is None:
             return None

@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     access_ttl_s: int = Field(3600, ge=1, le=LONGEST_ACCESS_TTL_S)
     refresh_ttl_s: int = Field(604_800, ge=1)
     session_ttl_s: int = Field(2_592_000, ge=1)
-    sessions_per_user: int = Field(100, ge=1)
+    sessions_per_user: int = Field(0, ge=0)  # 0: any number
     grace_s: int = Field(10, ge=0, le=60)
     workers: int = Field(1, ge=1, le=256)
     shutdown_s: int = Field(10, ge=1, le=600)

@@ -84,7 +84,6 @@ def _environment(folder: Path, access_ttl_s: int, leeway_s: int, auth_port: int,
         "AUTH_REFRESH_KEYS": str(folder / "refresh.jwks.json"),
         "AUTH_ACCESS_TTL_S": str(access_ttl_s),
         "AUTH_SERVICE_SECRET": secret,
-        "AUTH_SESSIONS_PER_USER": "1000000",  # a load test opens all of its sessions for one user
         "RESOURCE_HOST": "127.0.0.1",
         "RESOURCE_PORT": str(resource_port),
         "RESOURCE_ISSUER": issuer,
