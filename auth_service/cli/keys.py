@@ -74,8 +74,12 @@ def rotate(
         for purpose, path in key_files(directory).items()
         if only in {None, purpose}
     ]
+    log = operator_log()
     for row in rows:
-        operator_log().info("keys.added" if verify_only else "keys.rotated", **row)
+        if verify_only:
+            log.info("keys.added", **row)
+        else:
+            log.info("keys.rotated", **row)
     does = "verifies" if verify_only else "signs"
     lines = [f"{row['file']}: key {row['kid']} {does} from now on" for row in rows]
     show(rows, "\n".join(lines), as_json=as_json)
@@ -86,6 +90,7 @@ def promote(kid: str, directory: Directory = None, as_json: AsJson = False) -> N
     """Put a key first: it signs from now on, the others verify."""
     path = _file_with(kid, directory)
     keys.promote(path, kid)
+    operator_log().info("keys.promoted", file=str(path), kid=kid)
     show({"file": str(path), "kid": kid}, f"{path}: key {kid} signs from now on", as_json=as_json)
 
 

@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any, TypeVar, cast
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
@@ -26,9 +26,9 @@ T = TypeVar("T")
 
 MINIMUM = (3, 38, 0)  # json_each is built in; RETURNING and UPDATE … FROM are older
 _BUSY_TIMEOUT_S = 5
+_SWITCH_PAUSE_S = 0.01
 _READERS = 2
 _PRAGMAS = (
-    "journal_mode=WAL",
     "synchronous=FULL",  # an answered rotation is on disk
     "foreign_keys=ON",
     "trusted_schema=OFF",
@@ -110,6 +110,23 @@ def _require_time(latest_s: float) -> None:
         raise TimeoutError(f"the database was busy for {TRANSACTION_S} s")
 
 
+def _write_ahead(cursor: sqlite3.Cursor) -> None:
+    """Switch the file to a write-ahead log, in which it stays.
+
+    Where several processes open a new file at the same moment, SQLite refuses the switch without waiting.
+    """
+    latest_s = monotonic() + _BUSY_TIMEOUT_S
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as exc:
+            if exc.sqlite_errorcode != sqlite3.SQLITE_BUSY or monotonic() > latest_s:
+                raise
+            sleep(_SWITCH_PAUSE_S)
+        else:
+            return
+
+
 def _engine(path: Path, begin: str) -> Engine:
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
@@ -125,6 +142,7 @@ def _engine(path: Path, begin: str) -> Engine:
         # another process's in the way (SQLITE_BUSY without waiting).
         connection.isolation_level = None
         cursor = connection.cursor()
+        _write_ahead(cursor)
         for pragma in _PRAGMAS:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()

@@ -82,6 +82,18 @@ def test_changing_keys_leaves_an_event(run: Run, tmp_path: Path) -> None:
     )
 
 
+def test_a_key_that_is_made_known_first_leaves_two_events(run: Run, tmp_path: Path) -> None:
+    """When it began to verify, and when to sign."""
+    events(run, "keys", "init")
+    path = tmp_path / "refresh.jwks.json"
+    added = events(run, "keys", "rotate", "--only", "refresh", "--verify-only")
+    kid = read_key_file(path)[1]["kid"]
+    promoted = events(run, "keys", "promote", kid)
+
+    assert [{"event": "keys.added", "level": "info", "file": str(path), "kid": kid}] == added
+    assert [{"event": "keys.promoted", "level": "info", "file": str(path), "kid": kid}] == promoted
+
+
 def test_looking_leaves_nothing(run: Run) -> None:
     """Lists are no events."""
     assert [] == events(run, "users", "list")

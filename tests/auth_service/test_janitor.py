@@ -8,6 +8,7 @@ from structlog.testing import capture_logs
 
 from auth_service.janitor import Janitor
 from auth_service.models import RevocationReason, Session, User, new_session_id
+from auth_service.settings import LONGEST_ACCESS_TTL_S
 from auth_service.store import SessionStore
 from auth_service.store.migrate import upgrade
 from auth_service.store.sql import open_database, open_store
@@ -65,7 +66,7 @@ async def test_the_service_sweeps(start_auth: StartAuth, clock: ManualClock, mon
     """The running application deletes what has expired, without being asked."""
     auth, swept = await start_auth(), asyncio.Event()
     await auth.log_in()
-    clock.advance(auth.settings.session_ttl_s + auth.settings.access_ttl_s + 61)
+    clock.advance(auth.settings.session_ttl_s + LONGEST_ACCESS_TTL_S + 361)
     sweep = Janitor.sweep
 
     async def observed(self: Janitor) -> int:

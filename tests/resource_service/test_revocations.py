@@ -6,11 +6,11 @@ import itertools
 from collections.abc import AsyncIterator
 from typing import Any
 
-import aiohttp
 import pytest
 import stamina
 from aiohttp import web
 
+from resource_service.errors import FeedRefused
 from resource_service.revocation_feed import Answer, RevocationFeed
 from resource_service.revocations import PAUSE_S, WHOLE_EVERY_S, Follower
 from resource_service.revoked_sessions import RevokedSessions
@@ -222,7 +222,7 @@ class AbsentFeed(RevocationFeed):
         """Ask, and tell if nobody is there."""
         try:
             return await super().ask(after, wait_s)
-        except aiohttp.ClientConnectorError:
+        except FeedRefused:
             self.refusals.put_nowait(None)
             raise
 
