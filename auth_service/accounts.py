@@ -6,7 +6,6 @@ from functools import partial
 from auth_service.access_tokens import AccessTokens
 from auth_service.errors import InvalidCredentials, InvalidRequest, InvalidToken
 from auth_service.events import Events
-from auth_service.keys import WatchedKeys
 from auth_service.models import RevocationReason, Session, User
 from auth_service.passwords import Passwords
 from auth_service.refusals import HoldBack
@@ -14,6 +13,7 @@ from auth_service.rotation import Policy, is_expired
 from auth_service.sessions import Clock
 from auth_service.store import Store
 from auth_service.throttle import Throttle
+from auth_service.watched_keys import WatchedKeys
 
 PasswordRule = Callable[[str, User], str | None]
 """Says why a password must not be a user's, or None; computes."""

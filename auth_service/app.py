@@ -18,7 +18,7 @@ from auth_service.errors import StartupError
 from auth_service.events import Events
 from auth_service.introspection import Introspection
 from auth_service.janitor import Janitor
-from auth_service.keys import Jwk, WatchedKeys, public_jwk, read_key_file, secret_of
+from auth_service.keys import Jwk, public_jwk, read_key_file, secret_of
 from auth_service.password_rules import password_rule
 from auth_service.passwords import Passwords
 from auth_service.refresh_tokens import RefreshKey, RefreshTokens
@@ -29,6 +29,7 @@ from auth_service.sessions import Clock, Lifetimes, Sessions, wall_clock
 from auth_service.settings import DRAINING, LONGEST_ACCESS_TTL_S, Settings
 from auth_service.store.sql import open_store
 from auth_service.throttle import Throttle
+from auth_service.watched_keys import WatchedKeys
 from auth_service.web import docs, health, introspection, login, logout, metadata, refresh, revocations
 from auth_service.web import sessions as own_sessions
 from auth_service.web.bodies import MAX_BODY_BYTES

@@ -4,12 +4,12 @@ from typing import Any
 
 from auth_service.access_tokens import CLIENT_ID, AccessTokens
 from auth_service.errors import InvalidGrant, InvalidToken
-from auth_service.keys import WatchedKeys
 from auth_service.models import Session
 from auth_service.refresh_tokens import RefreshTokens
 from auth_service.rotation import Policy, is_expired
 from auth_service.sessions import Clock
 from auth_service.store import SessionStore
+from auth_service.watched_keys import WatchedKeys
 
 INACTIVE: dict[str, Any] = {"active": False}
 

@@ -1,10 +1,9 @@
-"""JWK Set files (RFC 7517 §5): create, read, rotate, retire, and follow while the service runs.
+"""JWK Set files (RFC 7517 §5): create, read, rotate, retire. ``watched_keys`` follows them.
 
 The first key of a file signs, all verify. A file is replaced atomically and never edited in place, so that a reader
 sees the old set or the new one. Errors name the file and the rule, never a key member.
 """
 
-import asyncio
 import json
 import os
 import secrets
@@ -13,9 +12,8 @@ import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
-import structlog
 from filelock import FileLock
 from jwt import PyJWK, PyJWTError
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
@@ -24,9 +22,6 @@ from jwt.utils import base64url_decode, base64url_encode
 from auth_service.errors import StartupError
 
 Jwk = dict[str, Any]
-T = TypeVar("T")
-R = TypeVar("R")
-Signature = tuple[int, ...]
 
 _KINDS = {"HS256": ("oct", None), "EdDSA": ("OKP", "Ed25519"), "ES256": ("EC", "P-256"), "RS256": ("RSA", None)}
 """The kty and crv that go with each alg: verifiers accept no other."""
@@ -35,9 +30,6 @@ MAX_KID_CHARACTERS = 256  # that verifiers accept
 MIN_SECRET_BYTES = 32  # RFC 7518 §3.2: a key of at least the size of the hash output
 MIN_RSA_BITS = 2048  # RFC 7518 §3.3
 _PUBLIC_MEMBERS = frozenset({"kty", "crv", "x", "y", "n", "e", "kid", "alg", "use"})  # RFC 7518 §6
-_LOOK_INTERVAL_S = 1.0
-
-log = structlog.get_logger(__name__)
 
 
 def new_jwk(algorithm: str) -> Jwk:
@@ -241,72 +233,3 @@ def retire(path: Path, kid: str) -> None:
 
 def _lock(path: Path) -> FileLock:
     return FileLock(path.with_name(f".{path.name}.lock"), timeout=10, mode=0o600)
-
-
-class WatchedKeys(Generic[T]):
-    """What was built from a key file, built again when the file changes.
-
-    A file that became unreadable or wrong keeps the last good keys and says so in the log: a typing mistake of an
-    operator must not stop the service. It is read again until it can be used, changed or not: what was in the way may
-    have been this process, or the disk, for a moment.
-    """
-
-    def __init__(self, path: Path, build: Callable[[list[Jwk]], T]) -> None:
-        """Read the file. Raises: StartupError, as ``read_key_file``."""
-        self._path, self._build = path, build
-        self._seen = _signature(path)
-        self.current = build(read_key_file(path))
-        self._refused: Signature | None = None
-        self._problem: str | None = None
-
-    def look(self, *, insist: bool = False) -> bool:
-        """Read the file again if it changed, and only then. Return whether there are new keys.
-
-        Args:
-            insist: read it as well if it could not be used the last time.
-        """
-        signature = _signature(self._path)
-        if signature == self._seen or (signature == self._refused and not insist):
-            return False
-        try:
-            self.current = self._build(read_key_file(self._path))
-        except Exception as exc:  # whatever a file does, the watch must outlive it
-            # The text of an error that nobody foresaw could quote the key.
-            self._refuse(signature, str(exc) if isinstance(exc, StartupError) else type(exc).__name__)
-            return False
-        self._seen, self._refused, self._problem = signature, None, None
-        log.info("keys.reloaded", file=str(self._path))
-        return True
-
-    def _refuse(self, signature: Signature, problem: str) -> None:
-        self._refused = signature
-        if problem != self._problem:
-            self._problem = problem
-            log.error("keys.reload_failed", problem=problem)
-
-    def read(self, how: Callable[[T], R], refusal: type[Exception]) -> R:
-        """Return ``how(current)``; where that raises *refusal*, once more with new keys if there are any.
-
-        Another process may sign with a key since a moment ago. Looking is one ``stat``, whatever is presented.
-        """
-        try:
-            return how(self.current)
-        except refusal:
-            if not self.look():
-                raise
-        return how(self.current)
-
-    async def watch(self) -> None:
-        """Look once a second, for ever."""
-        while True:
-            await asyncio.sleep(_LOOK_INTERVAL_S)
-            self.look(insist=True)
-
-
-def _signature(path: Path) -> Signature:
-    """Return what changes with the file and with the right to read it; empty without a file."""
-    try:
-        status = path.stat()
-    except OSError:
-        return ()
-    return status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_mode

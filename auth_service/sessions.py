@@ -12,7 +12,6 @@ from auth_service.access_tokens import AccessTokens
 from auth_service.errors import Busy, InvalidCredentials, InvalidGrant, InvalidToken, Reason, Unavailable
 from auth_service.events import Events
 from auth_service.group_commit import GroupCommit
-from auth_service.keys import WatchedKeys
 from auth_service.models import (
     Client,
     Credentials,
@@ -29,6 +28,7 @@ from auth_service.refusals import HoldBack
 from auth_service.rotation import GRANTED, Kind, Outcome, Policy, is_expired
 from auth_service.store import SessionLimit, Store
 from auth_service.throttle import Throttle
+from auth_service.watched_keys import WatchedKeys
 
 Clock = Callable[[], int]
 # At the stored hash, in one log-in: it is strengthened once, and changed by people.

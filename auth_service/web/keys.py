@@ -5,11 +5,11 @@ from aiohttp import web
 from auth_service.accounts import Accounts
 from auth_service.events import Events
 from auth_service.introspection import Introspection
-from auth_service.keys import WatchedKeys
 from auth_service.revocations import RevocationFeed
 from auth_service.sessions import Sessions
 from auth_service.settings import Settings
 from auth_service.shared_answer import SharedAnswer
+from auth_service.watched_keys import WatchedKeys
 
 SETTINGS = web.AppKey("SETTINGS", Settings)
 EVENTS = web.AppKey("EVENTS", Events)
