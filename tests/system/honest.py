@@ -31,14 +31,20 @@ class Answer:
 UNAVAILABLE = Answer(503, "unavailable", retry_after="1")
 
 
-async def present(http: aiohttp.ClientSession, url: str | URL, token: str, key: str | None = None) -> Answer:
+async def present(
+    http: aiohttp.ClientSession,
+    url: str | URL,
+    token: str,
+    key: str | None = None,
+    timeout: aiohttp.ClientTimeout = TIMEOUT,  # noqa: ASYNC109 - the library's own, for one request
+) -> Answer:
     """Present a refresh token once.
 
     Raises:
         aiohttp.ClientError, TimeoutError: no answer, or a part of one.
     """
     headers = {} if key is None else {"Idempotency-Key": key}
-    async with http.post(f"{url}/refresh", json={"refresh_token": token}, headers=headers, timeout=TIMEOUT) as response:
+    async with http.post(f"{url}/refresh", json={"refresh_token": token}, headers=headers, timeout=timeout) as response:
         body = await response.json()
         retry_after = response.headers.get("Retry-After", "")
     members = (body.get("error", ""), body.get("reason", ""), retry_after, body.get("refresh_token", ""))
