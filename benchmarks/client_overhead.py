@@ -1,7 +1,7 @@
 """What BearerAuth costs: requests a second through it ÷ through a bare ClientSession.
 
 Both sessions have the same settings and send the same header; the server is another process. Rounds alternate, so that
-a busy machine disturbs both alike. Prints the median ratio of neighbouring rounds, with the least and the greatest.
+a busy machine disturbs both alike. Prints the median ratio of neighbouring rounds.
 
     python benchmarks/client_overhead.py [--rounds 61] [--requests 960] [--connections 32] [--uvloop]
 """
@@ -20,6 +20,7 @@ from aiohttp import web
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.in_turn import paired
 from client import BearerAuth, MemoryStorage, StoredSession, Tokens, TokenSource
 
 GOAL = 0.95
@@ -97,12 +98,10 @@ async def main(rounds: int, requests: int, connections: int) -> None:
 
 def report(plain_rates: Sequence[float], signed_rates: Sequence[float]) -> None:
     """Print medians, and the ratio of neighbouring rounds."""
-    ratios = [after / before for before, after in zip(plain_rates, signed_rates, strict=True)]
-    middle = statistics.median(ratios)
-    print(f"bare ClientSession  {statistics.median(plain_rates):8.0f} requests/s (median of {len(ratios)} rounds)")
+    found = paired(signed_rates, plain_rates)
+    print(f"bare ClientSession  {statistics.median(plain_rates):8.0f} requests/s (median of {len(plain_rates)} rounds)")
     print(f"through BearerAuth  {statistics.median(signed_rates):8.0f} requests/s")
-    print(f"ratio               {middle:8.3f} (least {min(ratios):.3f}, greatest {max(ratios):.3f})")
-    print(f"goal                {GOAL:8.2f} {'reached' if middle >= GOAL else 'MISSED'}")
+    print(f"BearerAuth ÷ bare: {found}; goal {GOAL} {'reached' if found.median >= GOAL else 'MISSED'}")
 
 
 if __name__ == "__main__":

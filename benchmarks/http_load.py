@@ -5,12 +5,11 @@ the protocol: answers with a ``Content-Length``, one request at a time on each c
 """
 
 import asyncio
-import contextlib
-import ssl
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +21,8 @@ class Answer:
     body: bytes
 
 
+SILENT_S = 30.0
+"""How long a run of a given time waits for the answers to what was sent last."""
 NextRequest = Callable[[Answer | None], bytes]
 """Makes the next request of a connection from its last answer (None at first)."""
 
@@ -59,53 +60,70 @@ async def load(
     connections: int = 64,
     duration_s: float | None = None,
     count: int | None = None,
-    tls: ssl.SSLContext | None = None,
     awake: bool = False,
 ) -> Load:
-    """Keep *connections* connections busy.
+    """Open connections, keep them busy once, and close them: :class:`Connections` with one run."""
+    async with Connections(host, port, next_request, connections) as opened:
+        return await opened.run(duration_s=duration_s, count=count, awake=awake)
+
+
+class Connections:
+    """Connections to one server, which stay open from run to run; an asynchronous context manager.
 
     Args:
         host: where to connect.
         port: where to connect.
         next_request: called once per connection with its number; makes what makes its requests.
-        connections: how many are busy at once.
-        duration_s: stop after so many seconds; or
-        count: stop after so many requests in all.
-        tls: for https.
-        awake: never sleep, where the load has a core to itself: waking it would be charged to the server, and only to
-            one that is too slow to keep it awake.
-
-    Returns:
-        Throughput, latencies and statuses; ``failures`` names connections that broke.
+        number: how many are busy at once.
     """
-    if (duration_s is None) == (count is None):
-        raise ValueError("exactly one of duration_s and count is needed")
-    run = _Run(Load(), left=float("inf") if count is None else count)
-    loop = asyncio.get_running_loop()
-    protocols = []
-    for number in range(connections):
-        _, protocol = await loop.create_connection(
-            lambda n=number: _Connection(run, next_request(n)), host, port, ssl=tls
-        )
-        protocols.append(protocol)
-    started = time.perf_counter()
-    if awake:
-        loop.call_soon(_stay_awake, loop, run)
-    for protocol in protocols:
-        protocol.send(None)
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(duration_s):
-            await asyncio.gather(*(protocol.done for protocol in protocols))
-    run.left = 0
-    run.load.seconds = time.perf_counter() - started
-    for protocol in protocols:
-        protocol.close()
-    return run.load
 
+    def __init__(self, host: str, port: int, next_request: Callable[[int], NextRequest], number: int) -> None:
+        self._host, self._port = host, port
+        self._open = [_Connection(next_request(n)) for n in range(number)]
 
-def _stay_awake(loop: asyncio.AbstractEventLoop, run: "_Run") -> None:
-    if run.left > 0:
-        loop.call_soon(_stay_awake, loop, run)
+    async def __aenter__(self) -> Self:
+        """Connect them all."""
+        loop = asyncio.get_running_loop()
+        for connection in self._open:
+            await loop.create_connection(lambda made=connection: made, self._host, self._port)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close them all."""
+        for connection in self._open:
+            connection.close()
+
+    async def run(self, *, duration_s: float | None = None, count: int | None = None, awake: bool = False) -> Load:
+        """Keep them busy; return when every request that was sent is answered, so that no chain breaks off.
+
+        Args:
+            duration_s: send no more after so many seconds; or
+            count: after so many requests in all.
+            awake: never sleep, where the load has a core to itself: waking it would be charged to the server, and only
+                to one that is too slow to keep it awake.
+
+        Returns:
+            Throughput, latencies and statuses; ``failures`` names connections that broke.
+        """
+        if (duration_s is None) == (count is None):
+            raise ValueError("exactly one of duration_s and count is needed")
+        run = _Run(Load(), left=float("inf") if count is None else count)
+        loop = asyncio.get_running_loop()
+        deadline = None if duration_s is None else loop.call_later(duration_s, run.end)
+        started = time.perf_counter()
+        if awake:
+            loop.call_soon(_stay_awake, loop, run)
+        try:
+            async with asyncio.timeout(None if duration_s is None else duration_s + SILENT_S):
+                await asyncio.gather(*[connection.work(run) for connection in self._open])
+        except TimeoutError:
+            run.load.failures.append(f"no answer within {SILENT_S:g} s")
+        finally:
+            run.end()
+            if deadline is not None:
+                deadline.cancel()
+        run.load.seconds = time.perf_counter() - started
+        return run.load
 
 
 @dataclass(slots=True)
@@ -113,27 +131,43 @@ class _Run:
     load: Load
     left: float
 
+    def end(self) -> None:
+        self.left = 0
+
+
+def _stay_awake(loop: asyncio.AbstractEventLoop, run: _Run) -> None:
+    if run.left > 0:
+        loop.call_soon(_stay_awake, loop, run)
+
 
 class _Connection(asyncio.Protocol):
-    def __init__(self, run: _Run, next_request: NextRequest) -> None:
-        self._run = run
+    def __init__(self, next_request: NextRequest) -> None:
         self._next_request = next_request
+        self._run: _Run | None = None
+        self._done: asyncio.Future[None] | None = None
         self._buffer = b""
+        self._last: Answer | None = None
         self._sent_at = 0.0
         self._transport: asyncio.Transport | None = None
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
         self._transport = transport  # type: ignore[assignment]  # uvloop's transports have another base
 
-    def send(self, last: Answer | None) -> None:
-        """Send the next request, unless the run is over."""
+    def work(self, run: _Run) -> asyncio.Future[None]:
+        """Send and receive until *run* ends; return what is done then."""
+        self._run = run
+        self._done = asyncio.get_running_loop().create_future()
         if self._transport is None:
-            self._finish()
-            return
-        request = self._next_request(last)  # the last answer, too, is read: a chain goes on from it another time
-        if self._run.left <= 0:
+            run.load.failures.append("closed before the run")
+        self._send()
+        return self._done
+
+    def _send(self) -> None:
+        assert self._run is not None
+        # The last answer, too, is read: a chain goes on from it another time.
+        request = self._next_request(self._last)
+        if self._transport is None or self._run.left <= 0:
             self._finish()
             return
         self._run.left -= 1
@@ -145,15 +179,16 @@ class _Connection(asyncio.Protocol):
         answer = _read(self._buffer)
         if answer is None:
             return
-        self._buffer = b""
+        assert self._run is not None
+        self._buffer, self._last = b"", answer
         load = self._run.load
         load.latencies_s.append(time.perf_counter() - self._sent_at)
         load.statuses[answer.status] += 1
-        self.send(answer)
+        self._send()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        if not self.done.done():
+        if self._run is not None and self._done is not None and not self._done.done():
             self._run.load.failures.append(repr(exc))
             self._finish()
 
@@ -163,8 +198,8 @@ class _Connection(asyncio.Protocol):
             self._transport.abort()
 
     def _finish(self) -> None:
-        if not self.done.done():
-            self.done.set_result(None)
+        if self._done is not None and not self._done.done():
+            self._done.set_result(None)
 
 
 def _read(data: bytes) -> Answer | None:

@@ -1,6 +1,6 @@
 """What a durable rotation costs: ``POST /refresh`` on SQLite, one worker ÷ a bare aiohttp JSON echo.
 
-    python -m benchmarks.refresh_ratio [--rounds 7] [--seconds 2] [--connections 64]
+    python -m benchmarks.refresh_ratio [--rounds 100] [--seconds 0.25] [--connections 64]
     python -m benchmarks.refresh_ratio --sessions 10000 10000000
 
 Refreshes are chained: each presents the token of the last answer, with a fresh Idempotency-Key. The servers are asked
@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import uvloop
@@ -31,7 +31,8 @@ from auth_service import keys
 from auth_service.models import Session, User, new_session_id
 from auth_service.refresh_tokens import RefreshKey, RefreshTokens
 from auth_service.store.sql import open_store
-from benchmarks.http_load import Answer, NextRequest, load
+from benchmarks.http_load import Answer, NextRequest
+from benchmarks.in_turn import Server, in_turn, paired
 from benchmarks.servers import cores, server
 
 ECHO_GOAL, SIZE_GOAL = 0.6, 0.9
@@ -114,39 +115,18 @@ def auth_service(
         yield port, first
 
 
-async def measure(
-    ports: dict[str, int], makers: dict[str, Callable[[int], NextRequest]], options: argparse.Namespace
-) -> dict[str, list[float]]:
-    """Ask the servers in turn, the first of each round changing."""
-    rates: dict[str, list[float]] = {name: [] for name in ports}
-    for round_ in range(-1, options.rounds):
-        names = list(ports) if round_ % 2 else list(reversed(ports))
-        for name in names:
-            connections = options.connections
-            result = await load(
-                "127.0.0.1", ports[name], makers[name], connections=connections, duration_s=options.seconds
-            )
-            assert not result.failures, result.failures[:3]
-            if round_ >= 0:  # the first round warms up
-                rates[name].append(result.per_second)
-                p99 = result.percentile_s(99) * 1e3
-                print(f"  {round_ + 1:2} {name:>16} {result.per_second:8.0f}/s  p99 {p99:6.2f} ms", flush=True)
-    return rates
-
-
-def show(rates: dict[str, list[float]]) -> None:
+def show(rates: Mapping[str, Sequence[float]]) -> None:
     """Print medians with their spread."""
     for name, values in rates.items():
         low, middle, high = min(values), statistics.median(values), max(values)
         print(f"{name:>16} median {middle:8.0f}/s  min {low:8.0f}  max {high:8.0f}")
 
 
-def ratio(rates: dict[str, list[float]], numerator: str, denominator: str, goal: float) -> float:
-    """Print the ratio of each round's rates: median, minimum and maximum. Return the median."""
-    pairs = [a / b for a, b in zip(rates[numerator], rates[denominator], strict=True)]
-    middle = statistics.median(pairs)
-    print(f"{numerator} ÷ {denominator}: median {middle:.3f}  min {min(pairs):.3f}  max {max(pairs):.3f}; goal {goal}")
-    return middle
+def ratio(rates: Mapping[str, Sequence[float]], numerator: str, denominator: str, goal: float) -> float:
+    """Print and return the ratio of two rates."""
+    found = paired(rates[numerator], rates[denominator])
+    print(f"{numerator} ÷ {denominator}: {found}; goal {goal}")
+    return found.median
 
 
 def show_batches(name: str, port: int) -> None:
@@ -182,31 +162,30 @@ class Chains:
 def main() -> None:
     """Measure and report; exit 1 below the goal."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--seconds", type=float, default=0.25)
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--sessions", type=int, nargs=2, metavar=("A", "B"))
     options = parser.parse_args()
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        ports: dict[str, int] = {}
-        makers: dict[str, Callable[[int], NextRequest]] = {}
+        servers: dict[str, Server] = {}
         sizes = options.sessions or [0]
         for size in sizes:
             name = f"{size:,} sessions" if size else "refresh"
             service = auth_service(folder / str(size), options.connections, size)
-            ports[name], tokens = stack.enter_context(service)
-            makers[name] = Chains(tokens)
+            port, tokens = stack.enter_context(service)
+            servers[name] = Server(port, Chains(tokens))
         if not options.sessions:
             for loop in ("uvloop", "asyncio"):
-                name = f"echo on {loop}"
-                ports[name] = stack.enter_context(server("-m", "benchmarks.json_echo", loop, core=None))
-                makers[name] = echoed
-        rates = uvloop.run(measure(ports, makers, options))
+                port = stack.enter_context(server("-m", "benchmarks.json_echo", loop, core=None))
+                servers[f"echo on {loop}"] = Server(port, echoed)
+        turns = in_turn(servers, rounds=options.rounds, seconds=options.seconds, connections=options.connections)
+        rates = {name: [load.per_second for load in loads] for name, loads in uvloop.run(turns).items()}
         show(rates)
-        for name in list(ports)[: len(sizes)]:
-            show_batches(name, ports[name])
-    first, second, *others = ports
+        for name in list(servers)[: len(sizes)]:
+            show_batches(name, servers[name].port)
+    first, second, *others = servers
     if options.sessions:
         sys.exit(ratio(rates, second, first, SIZE_GOAL) < SIZE_GOAL)
     for other in others:

@@ -1,11 +1,10 @@
 """What authentication costs: ``GET /home`` of the resource service ÷ the same handler without auth.
 
-    python -m benchmarks.resource_auth_ratio [--restarts 5] [--rounds 4] [--seconds 1] [--connections 64] [--feed]
+    python -m benchmarks.resource_auth_ratio [--restarts 10] [--rounds 20] [--seconds 0.25] [--connections 64] [--feed]
 
 Two server processes share one core and are asked in turn; the load comes from another core. ``bare`` has nothing but
 the handler, on the service's own runner, so that both give one answer and count requests alike. Both are started anew
-several times, since the luck of a process's memory layout is worth several percent. Processor time per request is
-reported beside throughput: other work on the machine disturbs it less. Goal: a ratio of at least 0.95.
+several times, since the luck of a process's memory layout is worth several percent. Goal: a ratio of at least 0.95.
 
 With ``--feed`` a third process, ``feed``, is asked in turn with them: the service as Compose runs it, which follows the
 revocations of an auth service and looks at each request whether it still hears of them. The goal counts against both.
@@ -19,22 +18,21 @@ import json
 import os
 import secrets
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
 import jwt
-import psutil
 import uvloop
 from aiohttp import web
 
-from benchmarks.http_load import Answer, NextRequest, load
+from benchmarks.http_load import Answer, NextRequest
+from benchmarks.in_turn import Server, in_turn, paired
 from benchmarks.refresh_ratio import auth_service
+from benchmarks.servers import cores, server
 from resource_service.claims import Claims
 from resource_service.web.home import greet
 from resource_service.web.protocol import JsonRunner
@@ -85,22 +83,6 @@ def serve_bare() -> None:
         uvloop.run(run())
 
 
-@contextlib.contextmanager
-def server(*command: str, core: int, **settings: str) -> Iterator[tuple[int, int]]:
-    """Start a server pinned to *core*; give its port and process id."""
-    process = subprocess.Popen(
-        [sys.executable, *command], cwd=REPOSITORY, env=os.environ | settings, stdout=subprocess.PIPE, text=True
-    )
-    os.sched_setaffinity(process.pid, {core})
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        yield int(line.rpartition(":")[2]), process.pid
-    finally:
-        process.terminate()
-        process.wait()
-
-
 def settings(keys: Path) -> dict[str, str]:
     """The service as it comes, but for what it must know."""
     return {
@@ -123,59 +105,17 @@ def get_home(token: str) -> NextRequest:
     return next_request
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One run: requests per second of time, and of the server's processor time."""
-
-    per_second: float
-    per_cpu_second: float
-
-
-async def measure(
-    servers: dict[str, tuple[int, int]], token: str, options: argparse.Namespace
-) -> dict[str, list[Sample]]:
-    """Ask the servers in turn, the first of each round changing."""
-    samples: dict[str, list[Sample]] = {name: [] for name in servers}
-    for round_ in range(-1, options.rounds):
-        order = list(servers.items())
-        for name, (port, pid) in order if round_ % 2 else reversed(order):
-            before = _cpu_s(pid)
-            result = await load(
-                "127.0.0.1",
-                port,
-                lambda _: get_home(token),
-                connections=options.connections,
-                duration_s=options.seconds,
-                awake=True,
-            )
-            assert not result.failures, result.failures[:3]
-            if round_ >= 0:  # the first round warms up
-                samples[name].append(Sample(result.per_second, result.requests / (_cpu_s(pid) - before)))
-    return samples
-
-
-def _cpu_s(pid: int) -> float:
-    times = psutil.Process(pid).cpu_times()
-    return times.user + times.system
-
-
-def report(samples: dict[str, list[Sample]]) -> float:
-    """Print medians with their spread; give the least ratio of throughput."""
-    ratios = []
-    for unit in ("per_second", "per_cpu_second"):
-        values = {name: [getattr(sample, unit) for sample in runs] for name, runs in samples.items()}
-        print(unit.replace("_", " "))
-        for name, rates in values.items():
-            print(f"  {name:5} median {statistics.median(rates):7.0f}  min {min(rates):7.0f}  max {max(rates):7.0f}")
-        bare = values.pop("bare")
-        for name, rates in values.items():
-            pairs = [mine / its for mine, its in zip(rates, bare, strict=True)]
-            middle = statistics.median(pairs)
-            print(f"  {name} ÷ bare, round by round: median {middle:.3f}  min {min(pairs):.3f}  max {max(pairs):.3f}")
-            if unit == "per_second":
-                ratios.append(middle)
-    print(f"goal {GOAL}: {'reached' if min(ratios) >= GOAL else 'missed'}")
-    return min(ratios)
+def report(rates: dict[str, list[float]]) -> float:
+    """Print medians with their spread; give the least ratio."""
+    for name, values in rates.items():
+        low, middle, high = min(values), statistics.median(values), max(values)
+        print(f"{name:5} median {middle:7.0f}/s  min {low:7.0f}  max {high:7.0f}")
+    ratios = {name: paired(values, rates["bare"]) for name, values in rates.items() if name != "bare"}
+    for name, found in ratios.items():
+        print(f"{name} ÷ bare: {found}")
+    least = min(found.median for found in ratios.values())
+    print(f"goal {GOAL}: {'reached' if least >= GOAL else 'missed'}")
+    return least
 
 
 @contextlib.contextmanager
@@ -200,23 +140,27 @@ async def honoured(port: int, token: str) -> None:
 
 def restart(
     services: dict[str, dict[str, str]], token: str, options: argparse.Namespace, core: int
-) -> dict[str, list[Sample]]:
+) -> dict[str, list[float]]:
     """Start all servers anew, the services with their settings, and measure them."""
     with contextlib.ExitStack() as stack:
         command = ("-m", "resource_service", "serve")
-        servers = {name: stack.enter_context(server(*command, core=core, **own)) for name, own in services.items()}
-        servers["bare"] = stack.enter_context(server("-m", "benchmarks.resource_auth_ratio", "--serve-bare", core=core))
-        for port, _ in servers.values():
+        ports = {name: stack.enter_context(server(*command, core=core, **own)) for name, own in services.items()}
+        ports["bare"] = stack.enter_context(server("-m", "benchmarks.resource_auth_ratio", "--serve-bare", core=core))
+        for port in ports.values():
             asyncio.run(honoured(port, token))
-        return uvloop.run(measure(servers, token, options))
+        servers = {name: Server(port, lambda _: get_home(token)) for name, port in ports.items()}
+        turns = in_turn(
+            servers, rounds=options.rounds, seconds=options.seconds, connections=options.connections, awake=True
+        )
+        return {name: [load.per_second for load in loads] for name, loads in uvloop.run(turns).items()}
 
 
 def main() -> None:
     """Measure and report; exit 1 below the goal."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--restarts", type=int, default=5)
-    parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--seconds", type=float, default=1.0)
+    parser.add_argument("--restarts", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--seconds", type=float, default=0.25)
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--feed", action="store_true", help="measure a service that follows revocations, too")
     parser.add_argument("--serve-bare", action="store_true", help=argparse.SUPPRESS)
@@ -224,8 +168,8 @@ def main() -> None:
     if options.serve_bare:
         serve_bare()
         return
-    cores = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {cores[-1]})
+    for_servers, for_load = cores()
+    os.sched_setaffinity(0, {for_load})
     key = secrets.token_bytes(32)
     token = jwt.encode(claims(int(time.time())), key, "HS256", headers={"typ": "at+jwt", "kid": "bench"})
     with contextlib.ExitStack() as stack:
@@ -237,11 +181,11 @@ def main() -> None:
         services = {"auth": settings(path)}
         if options.feed:
             services["feed"] = services["auth"] | stack.enter_context(feed(Path(folder)))
-        samples: dict[str, list[Sample]] = {name: [] for name in (*services, "bare")}
+        rates: dict[str, list[float]] = {name: [] for name in (*services, "bare")}
         for _ in range(options.restarts):
-            for name, runs in restart(services, token, options, cores[0]).items():
-                samples[name] += runs
-    sys.exit(report(samples) < GOAL)
+            for name, turns in restart(services, token, options, for_servers).items():
+                rates[name] += turns
+    sys.exit(report(rates) < GOAL)
 
 
 if __name__ == "__main__":

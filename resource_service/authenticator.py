@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import structlog
 
 from resource_service.claims import Claims
-from resource_service.errors import KeySetRefused, KeysUnavailable, RevocationsStale, UnknownKey
+from resource_service.errors import KeySetRefused, KeysUnavailable, UnknownKey
 from resource_service.keys import Keys, KeySource
 from resource_service.revocation_feed import RevocationFeed
 from resource_service.revocations import STALE_AFTER_S, Follower, Stale
@@ -58,7 +58,7 @@ class Authenticator:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.revoked = RevokedSessions(retention_s(feed_policy.access_ttl_s, policy.leeway_s))
-        self.verifier = Verifier(policy, revoked=self.revoked.ids, cached_tokens=cached_tokens, clock=clock)
+        self.verifier = Verifier(policy, revoked=self.revoked, cached_tokens=cached_tokens, clock=clock)
         self.keys = Keys(source, self.verifier.use)
         self.follower: Follower | None = None
         if feed is not None:
@@ -69,11 +69,8 @@ class Authenticator:
                 stale=feed_policy.stale,
                 stale_after_s=feed_policy.stale_after_s,
             )
-        self.authenticate: Callable[[str], Claims] = (
-            self.verifier.verify_credentials if feed is None else self._authenticate_unless_stale
-        )
-        """Verify credentials with what is known now: see :meth:`Verifier.verify_credentials`. While the feed's silence
-        closes this service, it raises ``RevocationsStale``."""
+        self.authenticate: Callable[[str], Claims] = self.verifier.verify_credentials
+        """Verify credentials with what is known now: see :meth:`Verifier.verify_credentials`."""
 
     @property
     def ready(self) -> dict[str, bool]:
@@ -83,11 +80,6 @@ class Authenticator:
             # A silent feed that closes nothing must not make a platform send the requests elsewhere.
             checks["revocations"] = not self.follower.refuses
         return checks
-
-    def _authenticate_unless_stale(self, credentials: str) -> Claims:
-        if self.follower is not None and self.follower.refuses:
-            raise RevocationsStale("the revocation feed is silent")
-        return self.verifier.verify_credentials(credentials)
 
     async def authenticate_with_newer_keys(self, credentials: str) -> Claims:
         """Verify credentials; those of an unknown key once more, with keys read after this call.

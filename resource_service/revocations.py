@@ -1,6 +1,7 @@
 """Follows the revocation feed: a log-out at the auth service is a 401 here, in well under a second."""
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Callable
@@ -52,13 +53,12 @@ class Follower:
         self._feed = feed
         self._revoked = revoked
         self._leeway_s = leeway_s
-        self._closes = stale == "closed"
-        self._stale_after_s = stale_after_s
+        self._stale_after_s = stale_after_s if stale == "closed" else math.inf
+        revoked.known_until = -math.inf if stale == "closed" else math.inf
         self._wait_s = wait_s
         self._clock = clock
         self._began_at = clock()
         self._answered_at: float | None = None
-        self._stale_at = float("-inf")
         self._cursor: str | None = None
         self._cursor_before: str | None = None
         self._is_interrupted = False
@@ -77,7 +77,7 @@ class Follower:
     @property
     def refuses(self) -> bool:
         """Whether no token may be honoured now, since who was revoked meanwhile is unknown."""
-        return self._closes and self._clock() > self._stale_at
+        return self._clock() > self._revoked.known_until
 
     async def follow(self) -> None:
         """Follow until cancelled, whatever happens; reconnect with backoff, and go on where it stopped."""
@@ -128,7 +128,7 @@ class Follower:
         self._cursor_before, self._cursor = self._cursor, answer.cursor
         self._is_interrupted = False
         self._answered_at = now
-        self._stale_at = now + self._stale_after_s
+        self._revoked.known_until = now + self._stale_after_s
         if answer.revoked:
             log.info("revocations.received", sessions=len(answer.revoked))
 

@@ -1,5 +1,6 @@
 """The revoked sessions that a verifier must know of. No I/O."""
 
+import math
 from collections.abc import KeysView
 
 MARGIN_S = 60.0
@@ -19,10 +20,15 @@ class RevokedSessions:
 
     Args:
         retention_s: seconds that an entry stays, see :func:`retention_s`.
+
+    Attributes:
+        known_until: monotonic seconds. Past them nobody knows who was revoked meanwhile; for ever, unless a follower of
+            a feed says otherwise.
     """
 
     def __init__(self, retention_s: float) -> None:
         self.retention_s = retention_s
+        self.known_until = math.inf
         self._heard: dict[str, float] = {}
 
     @property

@@ -1,14 +1,15 @@
 """Verification of access tokens, and the cache of those verified. Pure: no I/O, no web framework."""
 
 import time
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
 from resource_service.claims import Claims, read_claims
-from resource_service.errors import KeysUnavailable, TokenRefused, UnknownKey
+from resource_service.errors import KeysUnavailable, RevocationsStale, TokenRefused, UnknownKey
 from resource_service.jwk_set import KeySet
 from resource_service.jws import parse
+from resource_service.revoked_sessions import RevokedSessions
 from resource_service.strict_json import read_object
 
 TOKEN_TYPE = "at+jwt"  # noqa: S105 - a media type (RFC 9068 §2.1), not a secret
@@ -43,7 +44,7 @@ class Verifier:
 
     Args:
         clock: seconds since the epoch.
-        revoked: the ids of revoked sessions, looked at on every call.
+        revoked: the revoked sessions, looked at on every call.
         cached_tokens: how many tokens to remember; the least recently used is forgotten first.
 
     Source: RFC 9068 §4; RFC 8725 §3.
@@ -53,16 +54,18 @@ class Verifier:
         self,
         policy: Policy,
         *,
-        revoked: Container[str] = frozenset(),
+        revoked: RevokedSessions | None = None,
         cached_tokens: int = CACHED_TOKENS,
         clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         if cached_tokens < 1:
             raise ValueError(f"cached_tokens must be at least 1, not {cached_tokens}")
         self._policy = policy
         self._leeway_s = policy.leeway_s
-        self._revoked = revoked
-        self._clock = clock
+        self._revoked = RevokedSessions(0) if revoked is None else revoked
+        self._revoked_ids = self._revoked.ids
+        self._clock, self._monotonic = clock, monotonic
         self._keys: KeySet | None = None
         # Keyed by the credentials themselves: finding them out by timing would mean hitting their keyed 64-bit hash
         # first, and to digest them, or only to cut the token out, would cost a good part of all the rest of a hit.
@@ -97,6 +100,7 @@ class Verifier:
             UnknownKey: newer keys might verify it.
             TokenRefused: it is expired, revoked or invalid.
             KeysUnavailable: there are no keys.
+            RevocationsStale: nobody knows now who is revoked.
         """
         return self.verify_credentials(SCHEME + token)
 
@@ -106,12 +110,14 @@ class Verifier:
         Any other spelling of the same is refused, for its sender could fill the cache with spellings of one token.
 
         Raises:
-            UnknownKey, TokenRefused, KeysUnavailable: as :meth:`verify`.
+            UnknownKey, TokenRefused, KeysUnavailable, RevocationsStale: as :meth:`verify`.
         """
+        if self._monotonic() > self._revoked.known_until:
+            raise RevocationsStale("the revocation feed is silent")
         claims = self._verified(credentials)
         if claims.exp <= self._clock() - self._leeway_s:
             raise TokenRefused("expired", "expired since it was verified")
-        if claims.sid in self._revoked:
+        if claims.sid in self._revoked_ids:
             raise TokenRefused("revoked", "its session was revoked")
         return claims
 

@@ -1,7 +1,11 @@
+import time
+from collections.abc import Callable
+
 import pytest
 
-from resource_service.errors import KeysUnavailable, TokenRefused, UnknownKey
+from resource_service.errors import KeysUnavailable, RevocationsStale, TokenRefused, UnknownKey
 from resource_service.jwk_set import parse_jwk_set
+from resource_service.revoked_sessions import RevokedSessions
 from resource_service.verify import Policy, Verifier
 from tests.resource_service.clock import Clock
 from tests.resource_service.issuer import AUDIENCE, ISSUER, NOW, SID, TTL_S, Key
@@ -21,9 +25,14 @@ def key() -> Key:
 
 
 def _verifier_for(
-    key: Key, clock: Clock, *, revoked: frozenset[str] | set[str] = frozenset(), size: int = 8
+    key: Key,
+    clock: Clock,
+    *,
+    revoked: RevokedSessions | None = None,
+    monotonic: Callable[[], float] = time.monotonic,
+    size: int = 8,
 ) -> Verifier:
-    verifier = Verifier(Policy(ISSUER, AUDIENCE), revoked=revoked, cached_tokens=size, clock=clock)
+    verifier = Verifier(Policy(ISSUER, AUDIENCE), revoked=revoked, cached_tokens=size, clock=clock, monotonic=monotonic)
     verifier.use(parse_jwk_set(jwk_set(key.jwk)))
     return verifier
 
@@ -115,14 +124,29 @@ def test_without_keys_there_is_no_verdict(key: Key) -> None:
 
 def test_a_revoked_session_is_refused_at_each_hit(key: Key, clock: Clock) -> None:
     """Having been verified before does not help the token of a session that was revoked since."""
-    revoked: set[str] = set()
+    revoked = RevokedSessions(retention_s=60)
     verifier = _verifier_for(key, clock, revoked=revoked)
     token = key.token()
     verifier.verify(token)
 
-    revoked.add(SID)
+    revoked.add(SID, 0)
 
     assert "revoked" == _reason_for(verifier, token)
+
+
+def test_nobody_is_honoured_while_it_is_unknown_who_is_revoked(key: Key, clock: Clock) -> None:
+    """Up to the moment that the feed's last word reaches, known tokens included; from its next word on again."""
+    revoked, monotonic = RevokedSessions(retention_s=60), Clock(100)
+    verifier = _verifier_for(key, clock, revoked=revoked, monotonic=monotonic)
+    token = key.token()
+    revoked.known_until = 100
+
+    assert SID == verifier.verify(token).sid
+    monotonic.advance(0.1)
+    with pytest.raises(RevocationsStale):
+        verifier.verify(token)
+    revoked.known_until = 200
+    assert SID == verifier.verify(token).sid
 
 
 def test_a_key_taken_out_takes_its_cached_tokens_along(key: Key, clock: Clock) -> None:

@@ -1,0 +1,89 @@
+"""Servers asked in turn, and what their ratio says."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import web
+
+from benchmarks.http_load import Answer, NextRequest
+from benchmarks.in_turn import WARM_UP, Ratio, Server, in_turn, paired
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@pytest.fixture
+async def served() -> AsyncIterator[tuple[int, set[object]]]:
+    """Run a server; give its port, and the connections that it saw."""
+    seen: set[object] = set()
+
+    async def answer(request: web.Request) -> web.Response:
+        seen.add(request.transport)
+        return web.Response(text="ok")
+
+    app = web.Application()
+    app.router.add_get("/", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    yield site.port, seen
+    await runner.cleanup()
+
+
+async def test_connections_stay_open_and_chains_unbroken(served: tuple[int, set[object]]) -> None:
+    """Each connection serves all turns, and reads the answer of every request that it sent."""
+    port, connections = served
+    sent, read = [0, 0], [0, 0]
+
+    def maker(number: int) -> NextRequest:
+        last_counted: Answer | None = None
+
+        def next_request(last: Answer | None) -> bytes:
+            nonlocal last_counted
+            if last is not last_counted:
+                last_counted = last
+                read[number] += 1
+            sent[number] += 1
+            return REQUEST
+
+        return next_request
+
+    loads = await in_turn({"one": Server(port, maker)}, rounds=3, seconds=0.02, connections=2)
+    # The last request of each turn is made, and held back: its run was over.
+    turns = WARM_UP + 3
+
+    assert 2 == len(connections)
+    assert [count + turns for count in read] == sent
+    assert (3, True) == (len(loads["one"]), all(load.requests >= 2 for load in loads["one"]))
+
+
+async def test_a_server_that_breaks_ends_it() -> None:
+    """No figure is made of what failed."""
+
+    async def hang_up(request: web.Request) -> web.Response:
+        assert request.transport is not None
+        request.transport.abort()
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_get("/", hang_up)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+
+    with pytest.raises(RuntimeError, match="broken: "):
+        await in_turn({"broken": Server(site.port, lambda _: lambda _: REQUEST)}, rounds=1, seconds=0.02, connections=1)
+    await runner.cleanup()
+
+
+def test_a_ratio_says_how_sure_it_is() -> None:
+    """Of 100 pairs, the 40th and the 61st least enclose the true median with 95 %."""
+    halves = [float(number) for number in range(1, 101)]
+
+    assert Ratio(50.5, 40.0, 61.0) == paired(halves, [1.0] * 100)
+
+
+def test_a_ratio_of_few_pairs_lies_between_the_least_and_the_greatest() -> None:
+    """Three pairs say no more than that."""
+    assert Ratio(0.5, 0.4, 0.6) == paired([0.4, 0.6, 0.5], [1.0, 1.0, 1.0])
