@@ -81,7 +81,7 @@ def scripts(*, quick: bool) -> tuple[Script, ...]:
         ),
         Script(
             ("-m", "benchmarks.refresh_ratio", *fewer("--rounds", "20")),
-            {r"refresh ÷ echo on uvloop: median": Goal("durable POST /refresh ÷ a bare aiohttp JSON echo", 0.6)},
+            {r"refresh ÷ echo on asyncio: median": Goal("durable POST /refresh ÷ a bare aiohttp JSON echo", 0.6)},
         ),
         Script(
             ("benchmarks/client_overhead.py", *fewer("--rounds", "21")),

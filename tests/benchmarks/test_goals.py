@@ -22,7 +22,7 @@ GOAL = Goal("ours ÷ theirs", 3.0)
 def printed(capsys: pytest.CaptureFixture[str]) -> str:
     """Let each script print figures as it prints its own."""
     resource_auth_ratio.report({"auth": [961.0], "feed": [955.0], "bare": [1000.0]})
-    rates = {"refresh": [600.0], "echo on uvloop": [1000.0], "echo on asyncio": [800.0]}
+    rates = {"refresh": [600.0], "echo on asyncio": [1000.0], "echo on uvloop": [1200.0]}
     refresh_ratio.show(rates)
     refresh_ratio.ratio(rates, "refresh", "echo on asyncio", 0.6)
     refresh_ratio.ratio(rates, "refresh", "echo on uvloop", 0.6)
