@@ -11,8 +11,6 @@ from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import FixedWindowRateLimiter
 from limits.errors import StorageError
 from limits.storage import storage_from_string
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from auth_service.errors import StartupError
 
@@ -83,6 +81,10 @@ class Counters:
 def _redis(url: str) -> RedisStorage:
     if not url.startswith(("redis://", "rediss://")):
         raise StartupError("AUTH_LIMITS_URL: must be memory:// or redis://…")
+    # A tenth of a service's start, which only who uses Redis has to wait for.
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
+
     try:
         storage = storage_from_string(
             f"async+{url}",

@@ -27,7 +27,6 @@ from auth_service.rotation import Outcome, Policy
 from auth_service.store import SessionLimit, Store
 from auth_service.store.database import Database
 from auth_service.store.migrate import require_current_schema, upgrade
-from auth_service.store.postgresql import PostgresqlDatabase
 from auth_service.store.rotations import SESSION_COLUMNS, build_statements, rotate, session_of
 from auth_service.store.schema import sessions, users
 from auth_service.store.sqlite import SqliteDatabase
@@ -262,6 +261,9 @@ def open_database(url: str) -> Database:
         StartupError: the URL is neither, or the SQLite file cannot be opened.
     """
     if url.startswith(("postgresql://", "postgres://")):
+        # Its asynchronous engine takes a while to load, which SQLite does not need.
+        from auth_service.store.postgresql import PostgresqlDatabase
+
         return PostgresqlDatabase(url)
     try:
         parsed = make_url(url)

@@ -36,6 +36,14 @@ def test_every_revision_has_data_to_come_forward_with() -> None:
     assert revisions == set(REVISIONS)
 
 
+def test_files_are_named_by_their_revisions() -> None:
+    """In the order in which Alembic applies them: whether a schema is current is found out by the names alone."""
+    scripts = Path(migrate.__file__).with_name("migrations")
+    newest_first = [script.revision for script in ScriptDirectory(str(scripts)).walk_revisions()]
+
+    assert newest_first[::-1] == sorted(path.name[:4] for path in (scripts / "versions").glob("*.py"))
+
+
 @pytest.mark.parametrize("revision", REVISIONS)
 async def test_data_of_a_released_schema_comes_forward(empty: str, revision: str) -> None:
     """Users and sessions are what they were, live and revoked ones alike; and they rotate."""
