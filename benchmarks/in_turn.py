@@ -58,7 +58,7 @@ async def in_turn(
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """A median of paired ratios; the true one lies between *low* and *high* with a probability of 95 %."""
+    """A median of paired ratios; the true one lies between *low* and *high* with 95 %, where pairs are independent."""
 
     median: float
     low: float
