@@ -6,6 +6,7 @@ import pytest
 from aiohttp import web
 
 from benchmarks.http_load import Answer, NextRequest, load
+from tests.benchmarks.serving import serving
 
 
 @pytest.fixture
@@ -18,14 +19,8 @@ async def port() -> AsyncIterator[int]:
         count += 1
         return web.Response(text=str(count))
 
-    app = web.Application()
-    app.router.add_get("/", answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    yield site.port
-    await runner.cleanup()
+    async with serving(answer) as port:
+        yield port
 
 
 async def test_the_last_answer_of_every_connection_is_read(port: int) -> None:

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from benchmarks.http_load import Answer, NextRequest
 from benchmarks.in_turn import WARM_UP, Ratio, Server, in_turn, paired
+from tests.benchmarks.serving import serving
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -20,14 +21,8 @@ async def served() -> AsyncIterator[tuple[int, set[object]]]:
         seen.add(request.transport)
         return web.Response(text="ok")
 
-    app = web.Application()
-    app.router.add_get("/", answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    yield site.port, seen
-    await runner.cleanup()
+    async with serving(answer) as port:
+        yield port, seen
 
 
 async def test_connections_stay_open_and_chains_unbroken(served: tuple[int, set[object]]) -> None:
@@ -65,16 +60,9 @@ async def test_a_server_that_breaks_ends_it() -> None:
         request.transport.abort()
         return web.Response()
 
-    app = web.Application()
-    app.router.add_get("/", hang_up)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-
-    with pytest.raises(RuntimeError, match="broken: "):
-        await in_turn({"broken": Server(site.port, lambda _: lambda _: REQUEST)}, rounds=1, seconds=0.02, connections=1)
-    await runner.cleanup()
+    async with serving(hang_up) as port:
+        with pytest.raises(RuntimeError, match="broken: "):
+            await in_turn({"broken": Server(port, lambda _: lambda _: REQUEST)}, rounds=1, seconds=0.02, connections=1)
 
 
 def test_a_ratio_says_how_sure_it_is() -> None:
