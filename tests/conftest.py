@@ -1,6 +1,7 @@
 """What holds for the whole suite."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,11 @@ from tests.postgresql import Cluster, clusters
 # An example that takes long says that the machine is busy. What else CI's own profile says goes on.
 settings.register_profile("suite", settings(), deadline=None)
 settings.load_profile("suite")
+
+
+# A run that a shell started in the background ignores interrupts, and so would every process that it starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
