@@ -38,7 +38,6 @@ from resource_service.web.home import greet
 from resource_service.web.protocol import JsonRunner
 
 ISSUER, AUDIENCE = "http://localhost:8001", "http://localhost:8002"
-REPOSITORY = Path(__file__).parents[1]
 GOAL = 0.95
 READY_S = 30.0
 
