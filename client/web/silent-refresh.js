@@ -90,6 +90,7 @@ export class UserChanged extends SessionError {}
 const RENEW_FRACTION = 0.1; // of a token's life: renewed ahead of expiry, nobody waits
 const RENEW_MAX_MS = 60_000;
 const MIN_USE_MS = 1_000; // a token that just came is not renewed for its age
+const BACKGROUND_PAUSE_MS = 5_000; // after a background refresh that failed
 const BACKOFF_MS = [250, 500, 1_000, 2_000, 4_000];
 const NEWS_MS = 2_000; // for a message that is known to be on its way
 const MARK_MS = 5_000;
@@ -120,6 +121,7 @@ export function createSession(options) {
   /** @type {Set<string>} */ const known = new Set(); // ids of tokens that were here
   let restoring = true;
   let notBefore = 0; // the auth service has asked to be left alone until then
+  let backgroundNotBefore = 0;
   let era = 0; // a log-in or log-out begins a new one: what was under way before must not write into it
 
   // ---- what the page calls
@@ -227,7 +229,7 @@ export function createSession(options) {
     const now = performance.now();
     if (held && now < held.renewAt) return held;
     if (held && now < held.expiresAt) {
-      refreshOnce().catch(() => {}); // the call goes on with what there is; `status` knows
+      if (!flight && now >= Math.max(backgroundNotBefore, notBefore)) refreshInBackground();
       return held;
     }
     return leaseAfter(held, owner, signal);
@@ -259,6 +261,12 @@ export function createSession(options) {
     });
     changed();
     return flight;
+  }
+
+  function refreshInBackground() {
+    refreshOnce().catch(() => {
+      backgroundNotBefore = performance.now() + BACKGROUND_PAUSE_MS; // calls go on with what there is; `status` knows
+    });
   }
 
   async function refresh() {

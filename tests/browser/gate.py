@@ -32,6 +32,7 @@ class Gate:
     seen: list[Seen] = field(default_factory=list)
     answers: asyncio.Event = field(default_factory=asyncio.Event)
     refuse: int = 0
+    refusal: int = 503
     lose: int = 0
     _news: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -40,6 +41,7 @@ class Gate:
         self.seen.clear()
         self.answers.set()
         self.refuse = self.lose = 0
+        self.refusal = 503
 
     def hold_answers(self) -> None:
         """From now on requests reach the auth service, and answers wait until ``answers`` is set."""
@@ -62,7 +64,7 @@ class Gate:
             self.refuse -= 1
             await self._note(request, 0)
             origin = {"Access-Control-Allow-Origin": request.headers.get("Origin", "")}
-            return web.Response(status=503, headers={**origin, "Access-Control-Allow-Credentials": "true"})
+            return web.Response(status=self.refusal, headers={**origin, "Access-Control-Allow-Credentials": "true"})
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _PER_HOP}
         body = await request.read()
         async with request.app[HTTP].request(

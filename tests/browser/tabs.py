@@ -7,6 +7,8 @@ from playwright.async_api import Page
 from tests.system.processes import PASSWORD
 
 DEADLINE_MS = 30_000
+STOPPED_CLOCK = "window.nowMs = performance.now(); performance.now = () => window.nowMs;"
+"""A script for new documents: their clock goes on only by :meth:`Tab.advance_s`."""
 
 _CREATE = """async ([authUrl, api, options]) => {
   const module = await import("/silent-refresh.js");
@@ -84,6 +86,10 @@ class Tab:
     async def until_expired(self) -> None:
         """Return when the access token has run out."""
         await self.until("session.status.expiresInMs === 0")
+
+    async def advance_s(self, seconds: float) -> None:
+        """Let the stopped clock go on."""
+        await self.page.evaluate("(seconds) => { window.nowMs += 1000 * seconds }", seconds)
 
     async def spoil_token(self) -> None:
         """From now on the resource service refuses the access token that this tab holds."""

@@ -3,8 +3,9 @@
 import pytest
 from playwright.async_api import BrowserContext
 
-from tests.browser.conftest import OpenTab
+from tests.browser.conftest import ACCESS_TTL_S, OpenTab
 from tests.browser.gate import Gate
+from tests.browser.tabs import STOPPED_CLOCK
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 OK = (200, "zs")
@@ -34,6 +35,21 @@ async def test_fifty_over_an_expiry_cost_one_refresh(open_tab: OpenTab, gate: Ga
 
     assert [OK] * 50 == await tab.fetch(50)
     assert 1 == len(gate.refreshes)
+
+
+async def test_calls_near_expiry_wait_for_nothing(open_tab: OpenTab, gate: Gate, context: BrowserContext) -> None:
+    """In the last tenth of a token's life calls go on with it, while one refresh runs in the background."""
+    await context.add_init_script(STOPPED_CLOCK)
+    tab = await open_tab()
+    await tab.log_in()
+    await tab.advance_s(0.95 * ACCESS_TTL_S)
+    gate.reset()
+    gate.hold_answers()
+
+    assert [OK] * 50 == await tab.fetch(50)
+    gate.answers.set()
+    await tab.until(f"session.status.expiresInMs === {1000 * ACCESS_TTL_S}")
+    assert [200] == [seen.status for seen in gate.refreshes]
 
 
 async def test_fifty_refused_cost_one_refresh(open_tab: OpenTab, gate: Gate) -> None:

@@ -5,8 +5,9 @@ import asyncio
 import pytest
 from playwright.async_api import BrowserContext
 
-from tests.browser.conftest import OpenTab
+from tests.browser.conftest import ACCESS_TTL_S, OpenTab
 from tests.browser.gate import Gate
+from tests.browser.tabs import STOPPED_CLOCK
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 OK = (200, "zs")
@@ -68,6 +69,26 @@ async def test_an_auth_service_that_stays_down_is_an_error_of_its_own(open_tab: 
     gate.refuse = 0
     assert asked == len(gate.refreshes)
     assert [OK] == await patient.fetch()
+
+
+async def test_a_failed_background_refresh_is_not_repeated_by_every_call(
+    open_tab: OpenTab, gate: Gate, context: BrowserContext
+) -> None:
+    """Calls go on with the token that there is, and leave the auth service alone until somebody has to wait for it."""
+    await context.add_init_script(STOPPED_CLOCK)
+    tab = await open_tab()
+    await tab.log_in()
+    await tab.advance_s(0.95 * ACCESS_TTL_S)
+    gate.reset()
+    gate.refuse, gate.refusal = 1, 404
+
+    assert [OK] == await tab.fetch()
+    await tab.until("session.status.problem !== null && !session.status.refreshing")
+    assert [OK] * 5 == await tab.fetch(5)
+    assert (1, "AuthRejected") == (len(gate.refreshes), (await tab.status())["problem"])
+    await tab.advance_s(0.06 * ACCESS_TTL_S)
+    assert [OK] * 5 == await tab.fetch(5)
+    assert [0, 200] == [seen.status for seen in gate.refreshes]
 
 
 async def test_down_at_load_is_not_logged_out(open_tab: OpenTab, gate: Gate) -> None:
