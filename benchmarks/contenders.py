@@ -203,7 +203,7 @@ def resource_service(folder: Path, _sessions: int) -> Iterator[tuple[int, Maker]
 @contextmanager
 def without_auth(_folder: Path, _sessions: int) -> Iterator[tuple[int, Maker]]:
     """The same handler with the same answer on the service's own runner, without authentication."""
-    with server("-m", "benchmarks.resource_auth_ratio", "--serve-bare", core=cores()[0]) as port:
+    with server("-m", "benchmarks.resource_auth_ratio", "--serve", "bare", core=cores()[0]) as port:
         yield port, asking("none")
 
 
@@ -239,7 +239,7 @@ def access_token(key: bytes, **headers: str) -> str:
 
 def asking(token: str) -> Maker:
     """Return what asks for /home, always with the same token."""
-    return lambda _number: resource_auth_ratio.get_home(token)
+    return lambda _number: resource_auth_ratio.get("/home", token)
 
 
 REFRESHES = (

@@ -75,8 +75,8 @@ def scripts(*, quick: bool) -> tuple[Script, ...]:
         Script(
             ("-m", "benchmarks.resource_auth_ratio", "--feed", *fewer("--restarts", "2")),
             {
-                r"auth ÷ bare: median": Goal("GET /home ÷ the same handler without auth", 0.95),
-                r"feed ÷ bare: median": Goal("GET /home, following revocations ÷ the same", 0.95),
+                r"auth ÷ auth open: median": Goal("GET /home ÷ the same handler without auth", 0.95),
+                r"feed ÷ feed open: median": Goal("GET /home, following revocations ÷ the same", 0.95),
             },
         ),
         Script(

@@ -2,12 +2,15 @@
 
     python -m benchmarks.resource_auth_ratio [--restarts 10] [--rounds 20] [--seconds 0.25] [--connections 64] [--feed]
 
-Two server processes share one core and are asked in turn; the load comes from another core. ``bare`` has nothing but
-the handler, on the service's own runner, so that both give one answer and count requests alike. Both are started anew
-several times, since the luck of a process's memory layout is worth several percent. Goal: a ratio of at least 0.95.
+``open`` is the same handler as a public route of the same process, so that nothing but authentication differs. The
+two are asked in turn with the same requests, which come from another core. Goal: a ratio of at least 0.95.
 
-With ``--feed`` a third process, ``feed``, is asked in turn with them: the service as Compose runs it, which follows the
-revocations of an auth service and looks at each request whether it still hears of them. The goal counts against both.
+Beside them stands ``bare``, a process that has nothing but the handler on the service's own runner: what it costs that
+a service does have settings, keys and metrics, too. All are started anew several times, since the luck of a process's
+memory layout is worth several percent.
+
+With ``--feed`` a further process is asked in turn with them: the service as Compose runs it, which follows the
+revocations of an auth service and looks at each request whether it still hears of them. The goal counts for both.
 """
 
 import argparse
@@ -28,17 +31,21 @@ import aiohttp
 import jwt
 import uvloop
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from benchmarks.http_load import Answer, NextRequest
 from benchmarks.in_turn import Server, in_turn, paired
 from benchmarks.refresh_ratio import auth_service
 from benchmarks.servers import cores, server
+from resource_service.__main__ import commands
 from resource_service.claims import Claims
-from resource_service.web.home import greet
+from resource_service.web.bearer import public
+from resource_service.web.home import greet, routes
 from resource_service.web.protocol import JsonRunner
 
 ISSUER, AUDIENCE = "http://localhost:8001", "http://localhost:8002"
 GOAL = 0.95
+SERVICES = ("auth", "feed")
 READY_S = 30.0
 
 
@@ -59,17 +66,30 @@ def claims(now: int) -> dict[str, object]:
     }
 
 
-def serve_bare() -> None:
-    """Serve the handler alone, with claims that it need not ask for."""
+def open_home() -> Handler:
+    """Make the handler with claims that it need not ask for."""
     known = claims(int(time.time()))
     fixed = Claims(**{name: known[name] for name in Claims.__slots__ if name in known} | {"aud": (AUDIENCE,)})  # type: ignore[arg-type]
 
+    @public
     async def home(_request: web.Request) -> web.Response:
         return greet(fixed)
 
+    return home
+
+
+def serve_service() -> None:
+    """Serve the service as it comes, with one public route more."""
+    routes.append(web.get("/open", open_home()))
+    commands(["serve"])
+
+
+def serve_bare() -> None:
+    """Serve the handler alone."""
+
     async def run() -> None:
         app = web.Application()
-        app.router.add_get("/home", home)
+        app.router.add_get("/home", open_home())
         # The service's own runner: both give the same answer, header for header.
         runner = JsonRunner(app)
         await runner.setup()
@@ -93,9 +113,9 @@ def settings(keys: Path) -> dict[str, str]:
     }
 
 
-def get_home(token: str) -> NextRequest:
-    """Ask for /home with *token*, again and again."""
-    request = f"GET /home HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
+def get(path: str, token: str) -> NextRequest:
+    """Ask for *path* with *token*, again and again."""
+    request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
 
     def next_request(last: Answer | None) -> bytes:
         assert last is None or last.status == 200, last
@@ -105,16 +125,22 @@ def get_home(token: str) -> NextRequest:
 
 
 def report(rates: dict[str, list[float]]) -> float:
-    """Print medians with their spread; give the least ratio."""
+    """Print medians with their spread; give the least ratio that the goal counts for."""
     for name, values in rates.items():
         low, middle, high = min(values), statistics.median(values), max(values)
-        print(f"{name:5} median {middle:7.0f}/s  min {low:7.0f}  max {high:7.0f}")
-    ratios = {name: paired(values, rates["bare"]) for name, values in rates.items() if name != "bare"}
-    for name, found in ratios.items():
-        print(f"{name} ÷ bare: {found}")
-    least = min(found.median for found in ratios.values())
+        print(f"{name:9} median {middle:7.0f}/s  min {low:7.0f}  max {high:7.0f}")
+    judged = {name: paired(rates[name], rates[without(name)]) for name in SERVICES if name in rates}
+    for name, found in judged.items():
+        print(f"{name} ÷ {without(name)}: {found}")
+        print(f"{name} ÷ bare: {paired(rates[name], rates['bare'])}")
+    least = min(found.median for found in judged.values())
     print(f"goal {GOAL}: {'reached' if least >= GOAL else 'missed'}")
     return least
+
+
+def without(service: str) -> str:
+    """Name what stands in a report for the public route of *service*."""
+    return f"{service} open"
 
 
 @contextlib.contextmanager
@@ -142,12 +168,18 @@ def restart(
 ) -> dict[str, list[float]]:
     """Start all servers anew, the services with their settings, and measure them."""
     with contextlib.ExitStack() as stack:
-        command = ("-m", "resource_service", "serve")
-        ports = {name: stack.enter_context(server(*command, core=core, **own)) for name, own in services.items()}
-        ports["bare"] = stack.enter_context(server("-m", "benchmarks.resource_auth_ratio", "--serve-bare", core=core))
+        command = ("-m", "benchmarks.resource_auth_ratio")
+        ports = {
+            name: stack.enter_context(server(*command, "--serve", "service", core=core, **own))
+            for name, own in services.items()
+        }
+        bare = stack.enter_context(server(*command, "--serve", "bare", core=core))
         for port in ports.values():
             asyncio.run(honoured(port, token))
-        servers = {name: Server(port, lambda _: get_home(token)) for name, port in ports.items()}
+        home, public_home = get("/home", token), get("/open", token)
+        servers = {"bare": Server(bare, lambda _: home)}
+        for name, port in ports.items():
+            servers |= {name: Server(port, lambda _: home), without(name): Server(port, lambda _: public_home)}
         turns = in_turn(
             servers, rounds=options.rounds, seconds=options.seconds, connections=options.connections, awake=True
         )
@@ -162,10 +194,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.25)
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--feed", action="store_true", help="measure a service that follows revocations, too")
-    parser.add_argument("--serve-bare", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--serve", choices=["service", "bare"], help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.serve_bare:
-        serve_bare()
+    if options.serve is not None:
+        {"service": serve_service, "bare": serve_bare}[options.serve]()
         return
     for_servers, for_load = cores()
     os.sched_setaffinity(0, {for_load})
@@ -180,10 +212,10 @@ def main() -> None:
         services = {"auth": settings(path)}
         if options.feed:
             services["feed"] = services["auth"] | stack.enter_context(feed(Path(folder)))
-        rates: dict[str, list[float]] = {name: [] for name in (*services, "bare")}
+        rates: dict[str, list[float]] = {}
         for _ in range(options.restarts):
             for name, turns in restart(services, token, options, for_servers).items():
-                rates[name] += turns
+                rates.setdefault(name, []).extend(turns)
     sys.exit(report(rates) < GOAL)
 
 
