@@ -22,7 +22,7 @@ import jwt
 
 from benchmarks import refresh_ratio, resource_auth_ratio
 from benchmarks.http_load import Answer, NextRequest
-from benchmarks.installation import PEERS, NotInstalled, node_modules, python_of
+from benchmarks.installation import PEERS, NotInstalled, node, node_modules, python_of
 from benchmarks.servers import cores, end, process, server
 
 READY_S = 30.0
@@ -102,13 +102,13 @@ def json_echo(_folder: Path, _sessions: int) -> Iterator[tuple[int, Maker]]:
         yield port, refresh_ratio.echoed
 
 
-def node(script: str, request: Callable[[str], bytes], **more: str) -> Start:
+def on_node(script: str, request: Callable[[str], bytes], **more: str) -> Start:
     """Return how to start a Node server that prints its port and its first refresh tokens."""
 
     @contextmanager
     def start(_folder: Path, sessions: int) -> Iterator[tuple[int, Maker]]:
         settings = {"NODE_ENV": "production", "SESSIONS": str(sessions), **more}
-        with process(["node", script], core=cores()[0], cwd=node_modules(), **settings) as line:
+        with process([node(), script], core=cores()[0], cwd=node_modules(), **settings) as line:
             ready = told(line, script)
             yield ready["port"], Chain(ready["tokens"], request)
 
@@ -225,7 +225,7 @@ def express_home(**more: str) -> Start:
     @contextmanager
     def start(_folder: Path, _sessions: int) -> Iterator[tuple[int, Maker]]:
         settings = {"NODE_ENV": "production", "SESSIONS": "0", **more}
-        with process(["node", "express_jwt.mjs"], core=cores()[0], cwd=node_modules(), **settings) as line:
+        with process([node(), "express_jwt.mjs"], core=cores()[0], cwd=node_modules(), **settings) as line:
             ready = told(line, "express_jwt.mjs")
             yield ready["port"], asking(ready["access"])
 
@@ -247,15 +247,15 @@ REFRESHES = (
     Contender("bare aiohttp JSON echo", "the limit: no token, no database", json_echo),
     Contender(
         "Express + jsonwebtoken", "stateless: nothing stored, nothing revocable; secrets as strings",
-        node("express_jwt.mjs", post_json("/refresh", "refresh_token")),
+        on_node("express_jwt.mjs", post_json("/refresh", "refresh_token")),
     ),
     Contender(
         "Express + jsonwebtoken, KeyObjects", "the same, its secrets made into KeyObjects once",
-        node("express_jwt.mjs", post_json("/refresh", "refresh_token"), KEY_OBJECTS="1"),
+        on_node("express_jwt.mjs", post_json("/refresh", "refresh_token"), KEY_OBJECTS="1"),
     ),
     Contender(
         "node oidc-provider", "rotation, in memory: nothing on disk",
-        node("oidc_provider.mjs", post_form("/token", client_id="bench")),
+        on_node("oidc_provider.mjs", post_form("/token", client_id="bench")),
     ),
     Contender(
         "djangorestframework-simplejwt", "rotation and blacklist, SQLite, gunicorn with one worker of four threads",

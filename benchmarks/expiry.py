@@ -17,7 +17,7 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from benchmarks.installation import PEERS, NotInstalled, node_modules, python_of
+from benchmarks.installation import PEERS, NotInstalled, node, node_modules, python_of
 from benchmarks.servers import REPOSITORY, cores, reason, server
 
 REQUESTS, MOST_REQUESTS = 1000, 10_000
@@ -53,7 +53,7 @@ class Series:
 
 
 def _node(script: str, *options: str) -> Callable[[], list[str]]:
-    return lambda: ["node", str(node_modules() / script), *options]
+    return lambda: [node(), str(node_modules() / script), *options]
 
 
 CLIENTS = (

@@ -2,9 +2,11 @@
 
     python -m benchmarks.installation
 
-Every version is locked: ``peers/*/requirements.txt`` by hash, ``peers/node/package-lock.json`` likewise.
+Every version is locked: ``peers/*/requirements.txt`` by hash, ``peers/node/package-lock.json`` likewise, with the
+Node.js that its packages run on. npm itself is the machine's.
 """
 
+import contextlib
 import hashlib
 import shutil
 import subprocess
@@ -61,13 +63,22 @@ def node_modules() -> Path:
     return home
 
 
+def node() -> str:
+    """Return the Node.js that the Node peers run on: the locked one, or for other processors the machine's own.
+
+    Raises:
+        NotInstalled: as :func:`node_modules`.
+    """
+    locked = (node_modules() / "node_modules").glob("node-*/bin/node")
+    return str(next(locked, "node"))
+
+
 def versions() -> dict[str, str]:
     """Return the versions of the runtimes."""
     found = {"Python": sys.version.split()[0]}
-    if node := shutil.which("node"):
-        found["Node.js"] = subprocess.run(
-            [node, "--version"], capture_output=True, text=True, check=False
-        ).stdout.strip()
+    with contextlib.suppress(NotInstalled):
+        told = subprocess.run([node(), "--version"], capture_output=True, text=True, check=False)
+        found["Node.js"] = told.stdout.strip()
     return found
 
 
