@@ -16,7 +16,7 @@ from auth_service.cores import share_of_cores
 from auth_service.errors import Busy
 
 # Under a flood of log-ins the threads would take the event loop's processor time, and rotation would wait.
-_NICENESS = 10
+_NICENESS = 19
 _WAITING_PER_CORE = 16
 R = TypeVar("R")
 _Told = Callable[[int], None]
