@@ -1,8 +1,8 @@
 """BearerAuth: signs requests, and replays one whose token has expired."""
 
-from collections.abc import Awaitable, Collection
+from collections.abc import Collection
 from http import HTTPStatus
-from typing import Protocol
+from typing import Final, Protocol
 
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse, ClientResponseError, hdrs
 from yarl import URL
@@ -46,42 +46,37 @@ class BearerAuth:
             LoginRequired, RefreshUnavailable, RefreshRejected: there is no token to be had.
             NotReplayable: a 401 met a body that cannot be sent twice; the token has been renewed.
         """
+        headers = request.headers
         # Middlewares run again on every redirect hop: never sign a foreign one.
-        if origin(request.url) not in self._origins or hdrs.AUTHORIZATION in request.headers:
+        if origin(request.url) not in self._origins or hdrs.AUTHORIZATION in headers:
             return await handler(request)
-        token = await self._token_for(request, None)
-        response = await _signed(request, handler, token)
-        if response.status != HTTPStatus.UNAUTHORIZED or not asks_for_new_token(
-            response.headers.getall(hdrs.WWW_AUTHENTICATE, ())
-        ):
-            return response
-        await _discard(request, response)
-        token = await self._token_for(request, token)
-        # An iterator that has been sent would be sent empty now, and the server would say 200.
-        if request.body and request.body.consumed:
-            raise NotReplayable(
-                f"{request.method} {request.url.path} was answered 401, and its body cannot be sent twice: "
-                "make it anew and repeat the call"
-            ) from _refusal(response)
-        return await _signed(request, handler, token)
+        token: str | None = None
+        refused: ClientResponse | None = None
+        while True:
+            asked = self._tokens.token(rejected=token)
+            # Who traces the request sees the refresh in the same trace.
+            token = await (caused_by(headers, asked) if TRACEPARENT in headers else asked)
+            if refused is not None:
+                _require_replayable(request, refused)
+            headers[hdrs.AUTHORIZATION] = f"Bearer {token}"
+            try:
+                response = await handler(request)
+            finally:
+                # An outer middleware that sends the request again gets a fresh token; and errors that quote the
+                # request's headers (ClientResponseError does) quote no token. An inner one may have taken it off.
+                headers.popall(hdrs.AUTHORIZATION, None)
+            if refused is not None or response.status != _UNAUTHORIZED or not _asks_for_new_token(response):
+                return response
+            await _discard(request, response)
+            refused = response
 
-    def _token_for(self, request: ClientRequest, rejected: str | None) -> Awaitable[str]:
-        tokens = self._tokens.token() if rejected is None else self._tokens.token(rejected=rejected)
-        # Who traces the request sees the refresh in the same trace.
-        return caused_by(request.headers, tokens) if TRACEPARENT in request.headers else tokens
 
-
+_UNAUTHORIZED: Final = HTTPStatus.UNAUTHORIZED.value
 _origins = origins  # the parameter of the same name hides it
 
 
-async def _signed(request: ClientRequest, handler: ClientHandlerType, token: str) -> ClientResponse:
-    request.headers[hdrs.AUTHORIZATION] = f"Bearer {token}"
-    try:
-        return await handler(request)
-    finally:
-        # An outer middleware that sends the request again gets a fresh token; and errors that quote the request's
-        # headers (ClientResponseError does) quote no token.
-        request.headers.popall(hdrs.AUTHORIZATION, None)  # an inner middleware may have taken it off
+def _asks_for_new_token(response: ClientResponse) -> bool:
+    return asks_for_new_token(response.headers.getall(hdrs.WWW_AUTHENTICATE, ()))
 
 
 async def _discard(request: ClientRequest, response: ClientResponse) -> None:
@@ -92,7 +87,10 @@ async def _discard(request: ClientRequest, response: ClientResponse) -> None:
     request.update_expect_continue()
 
 
-def _refusal(response: ClientResponse) -> ClientResponseError:
-    return ClientResponseError(
-        response.request_info, response.history, status=response.status, message=response.reason or ""
-    )
+def _require_replayable(request: ClientRequest, refused: ClientResponse) -> None:
+    # An iterator that has been sent would be sent empty now, and the server would say 200.
+    if request.body and request.body.consumed:
+        problem = f"{request.method} {request.url.path} was answered 401, and its body cannot be sent twice"
+        raise NotReplayable(f"{problem}: make it anew and repeat the call") from ClientResponseError(
+            refused.request_info, refused.history, status=refused.status, message=refused.reason or ""
+        )
