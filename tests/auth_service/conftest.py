@@ -28,6 +28,7 @@ from tests.auth_service.running import (
     ManualClock,
     no_sleep,
 )
+from tests.redis_server import RedisServer, redis_server
 
 StartAuth = Callable[..., Awaitable[Auth]]
 
@@ -110,3 +111,10 @@ def _logs_as_they_were() -> Iterator[None]:
     structlog.reset_defaults()
     logging.root.handlers[:] = handlers
     logging.root.setLevel(level)
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A real server."""
+    with redis_server(tmp_path_factory.mktemp("redis")) as server:
+        yield server

@@ -1,24 +1,18 @@
+"""How many failed log-ins a name and an address may have, and who is refused then."""
+
 import asyncio
-import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, suppress
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 import pytest
 from redis.asyncio import Redis
 
 from auth_service.counters import Counters
-from auth_service.errors import Busy, InvalidCredentials, StartupError, TooManyAttempts, Unavailable
+from auth_service.errors import Busy, InvalidCredentials, TooManyAttempts, Unavailable
 from auth_service.throttle import Throttle
-from tests.redis_server import RedisServer, redis_server
+from tests.auth_service.attempts import fail, succeed, told
 
 HOME, ELSEWHERE = "192.0.2.1", "192.0.2.2"
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A real server."""
-    with redis_server(tmp_path_factory.mktemp("redis")) as server:
-        yield server
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -37,20 +31,6 @@ async def counters(request: pytest.FixtureRequest) -> AsyncIterator[Counters]:
 def throttle(counters: Counters) -> Throttle:
     """Two failures a minute for a name, twenty for an address."""
     return Throttle(counters, 2)
-
-
-async def fail(throttle: Throttle, name: str, address: str, times: int = 1) -> None:
-    """Fail so many times."""
-    for _ in range(times):
-        with suppress(InvalidCredentials):
-            async with throttle.attempt(name, address):
-                raise InvalidCredentials
-
-
-async def succeed(throttle: Throttle, name: str, address: str) -> None:
-    """Log in."""
-    async with throttle.attempt(name, address):
-        pass
 
 
 async def test_failures_below_the_limit_are_allowed(throttle: Throttle) -> None:
@@ -82,13 +62,6 @@ def stopped(monkeypatch: pytest.MonkeyPatch) -> Time:
     return stopped
 
 
-async def told(throttle: Throttle) -> int:
-    """Return in how many seconds an attempt that must be refused is told to come back."""
-    with pytest.raises(TooManyAttempts) as caught:
-        await succeed(throttle, "zs", HOME)
-    return caught.value.retry_after_s or 0
-
-
 @pytest.mark.parametrize(("passed", "left"), [(0, 60), (0.5, 60), (1, 59), (59, 1), (59.5, 1)])
 async def test_the_limit_says_when_to_come_back(stopped: Time, passed: float, left: int) -> None:
     """At the limit an attempt is refused, with the whole seconds until one is allowed: then it is, and not before."""
@@ -96,24 +69,11 @@ async def test_the_limit_says_when_to_come_back(stopped: Time, passed: float, le
     await fail(throttle, "zs", HOME, 2)
     stopped.now += passed
 
-    assert left == await told(throttle)
+    assert left == await told(throttle, "zs", HOME)
     stopped.now += 60 - passed - 0.25
-    assert 1 == await told(throttle)
+    assert 1 == await told(throttle, "zs", HOME)
     stopped.now += 0.25
     await succeed(throttle, "zs", HOME)
-
-
-async def test_redis_says_when_to_come_back(redis: RedisServer) -> None:
-    """Never too early, and no later than the second after: by its own clock, of whole seconds."""
-    async with aclosing(Counters(redis.url)) as counters, Redis.from_url(redis.url) as client:
-        await client.flushall()
-        throttle = Throttle(counters, 1)
-        await fail(throttle, "zs", HOME)
-        before_s = max([await client.pttl(key) for key in await keys_in(redis)]) / 1000
-        seconds = await told(throttle)
-        after_s = max([await client.pttl(key) for key in await keys_in(redis)]) / 1000
-
-    assert after_s <= seconds <= before_s + 2
 
 
 async def test_refused_attempts_do_not_lengthen_the_wait(stopped: Time) -> None:
@@ -123,7 +83,7 @@ async def test_refused_attempts_do_not_lengthen_the_wait(stopped: Time) -> None:
     waits = []
     for _ in range(5):
         stopped.now += 10
-        waits.append(await told(throttle))
+        waits.append(await told(throttle, "zs", HOME))
 
     assert [50, 40, 30, 20, 10] == waits
     assert 18 == await allowed(throttle, HOME)
@@ -261,55 +221,3 @@ async def test_a_site_of_many_ipv6_networks_is_limited(throttle: Throttle) -> No
     with pytest.raises(TooManyAttempts):
         await succeed(throttle, "zs", "2001:db8:1:ffff::1")
     await succeed(throttle, "zs", "2001:db8:2::1")
-
-
-async def keys_in(redis: RedisServer) -> list[bytes]:
-    """Return the keys that it holds."""
-    async with Redis.from_url(redis.url) as client:
-        return [key async for key in client.scan_iter()]
-
-
-async def test_what_was_typed_as_a_name_does_not_stand_in_redis(redis: RedisServer) -> None:
-    """People type passwords into that field."""
-    async with aclosing(Counters(redis.url)) as counters:
-        await fail(Throttle(counters, 2), "my secret password", HOME)
-    keys = await keys_in(redis)
-
-    assert keys
-    assert [] == [key for key in keys if b"secret" in key]
-
-
-async def test_processes_count_together_through_redis(redis: RedisServer) -> None:
-    """What fails at one process counts at the other."""
-    async with aclosing(Counters(redis.url)) as here, aclosing(Counters(redis.url)) as there:
-        await fail(Throttle(here, 2), "together", HOME, 2)
-
-        with pytest.raises(TooManyAttempts):
-            await succeed(Throttle(there, 2), "together", HOME)
-
-
-async def test_while_redis_is_away_each_process_counts_for_itself(redis: RedisServer) -> None:
-    """Log-ins go on without delay and stay limited; when Redis is back it counts again, within seconds."""
-    async with aclosing(Counters(redis.url)) as counters:
-        throttle = Throttle(counters, 2)
-        await succeed(throttle, "away", HOME)
-        redis.kill()
-        began = time.monotonic()
-        await fail(throttle, "away", HOME, 2)
-        with pytest.raises(TooManyAttempts):
-            await succeed(throttle, "away", HOME)
-        took = time.monotonic() - began
-        redis.start()
-        while not await keys_in(redis):
-            assert time.monotonic() < began + 30
-            await fail(throttle, "away", f"address {time.monotonic()}")
-            await asyncio.sleep(0.05)
-
-    assert took < 5
-
-
-@pytest.mark.parametrize("url", ["", "memory", "mongodb://x", "http://x", "redis", "file:///etc/passwd"])
-def test_another_storage_is_named(url: str) -> None:
-    """Only memory and Redis count."""
-    with pytest.raises(StartupError, match="AUTH_LIMITS_URL"):
-        Counters(url)

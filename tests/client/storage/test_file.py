@@ -1,14 +1,9 @@
 """FileStorage: modes, crashes, foreign files, other processes."""
 
-import asyncio
 import json
 import logging
 import os
-import signal
 import stat
-import subprocess
-import sys
-import threading
 from pathlib import Path
 
 import platformdirs
@@ -50,12 +45,6 @@ def is_link(path: Path) -> bool:
 def names(path: Path) -> set[str]:
     """Return what stands beside the token file."""
     return {file.name for file in path.parent.iterdir()}
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Return the token file, in a folder that does not exist yet."""
-    return tmp_path / "new" / "folder" / "tokens.json"
 
 
 async def test_the_file_is_for_its_owner_alone(path: Path) -> None:
@@ -206,26 +195,6 @@ async def test_a_full_disk_leaves_the_old_session(path: Path, monkeypatch: pytes
     assert {"tokens.json", "tokens.json.lock"} == names(path)
 
 
-async def test_a_write_that_stalls_keeps_no_lock(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The lock of an account is let go while a write is still under way."""
-    storage, stalled, go_on = FileStorage(path), threading.Event(), threading.Event()
-
-    def stall(*_: object) -> None:
-        stalled.set()
-        go_on.wait(30)
-
-    monkeypatch.setattr("client.storage.durable.replace", stall)
-    try:
-        async with asyncio.timeout(10), storage.lock(HERE, 1):
-            writing = asyncio.create_task(storage.save(HERE, session("r1")))
-            await asyncio.to_thread(stalled.wait, 10)
-        async with storage.lock(HERE, 1):
-            assert not writing.done()
-    finally:
-        go_on.set()
-    await writing
-
-
 async def test_what_a_killed_writer_left_goes_with_the_next_write(path: Path) -> None:
     """A temporary file holds tokens: it does not stay for ever."""
     await FileStorage(path).save(HERE, session("r1"))
@@ -253,65 +222,6 @@ async def test_every_write_reaches_the_disk_before_the_rename(path: Path, monkey
     await FileStorage(path).save(HERE, session("r1"))
 
     assert ["fsync file", "rename", "fsync folder"] == steps
-
-
-async def test_a_holder_that_was_killed_lets_go(path: Path) -> None:
-    """The kernel releases the lock of a process that dies."""
-    code = """
-import asyncio, sys
-from client import FileStorage
-async def main():
-    async with FileStorage(sys.argv[1]).lock(sys.argv[2], 5):
-        print("held", flush=True)
-        await asyncio.Event().wait()
-asyncio.run(main())
-"""
-    holder = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", code, str(path), HERE, cwd=ROOT, stdout=asyncio.subprocess.PIPE
-    )
-    assert holder.stdout is not None
-    assert b"held\n" == await holder.stdout.readline()
-    with pytest.raises(TimeoutError):
-        async with FileStorage(path).lock(HERE, 0.1):
-            pytest.fail("two holders")
-    holder.send_signal(signal.SIGKILL)
-    await holder.wait()
-
-    async with FileStorage(path).lock(HERE, 5):
-        assert -signal.SIGKILL == holder.returncode
-
-
-async def test_busy_threads_of_the_event_loop_do_not_matter(path: Path) -> None:
-    """The storage works while every thread of the loop waits for a token."""
-    storage, loop = FileStorage(path), asyncio.get_running_loop()
-
-    def save_from_a_thread() -> None:
-        asyncio.run_coroutine_threadsafe(storage.save(HERE, session("r1")), loop).result(10)
-
-    await asyncio.gather(*(asyncio.to_thread(save_from_a_thread) for _ in range(64)))
-
-    assert session("r1") == await storage.load(HERE)
-
-
-async def test_the_worker_survives_a_fork(path: Path) -> None:
-    """A storage made before a fork works in the child, too."""
-    code = """
-import asyncio, os, sys
-from client import FileStorage, StoredSession
-storage = FileStorage(sys.argv[1])
-asyncio.run(storage.load("a"))
-pid = os.fork()
-if pid == 0:
-    asyncio.run(storage.save("a", StoredSession(None, "from the child")))
-    os._exit(0)
-assert os.waitpid(pid, 0)[1] == 0
-print(asyncio.run(storage.load("a")).ended)
-"""
-    done = await asyncio.to_thread(
-        subprocess.run, [sys.executable, "-c", code, str(path)], cwd=ROOT, capture_output=True, text=True, timeout=60
-    )
-
-    assert ("from the child\n", 0) == (done.stdout, done.returncode)
 
 
 async def test_the_log_says_which_file_was_set_aside(path: Path, caplog: pytest.LogCaptureFixture) -> None:

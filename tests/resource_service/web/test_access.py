@@ -1,8 +1,7 @@
 """The middleware in an application that is not ours."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,100 +10,17 @@ import pytest
 from aiohttp import web
 
 from resource_service.authenticator import FeedPolicy
-from resource_service.web.bearer import CLAIMS, Bearer, optional, public, requires
+from resource_service.web.bearer import Bearer, optional, public, requires
 from tests.resource_service.clock import Clock
 from tests.resource_service.issuer import AUDIENCE, ISSUER, NOW, SID, Key, write_keys
 from tests.resource_service.services import bearer as credentials
 from tests.resource_service.services import serving
+from tests.resource_service.web.foreign_application import Item, foreign_application, mounted, plain, status, writing
 
 KEY = Key()
 READER = credentials(KEY.token(scope="read"))
 WRITER = credentials(KEY.token(scope="read write"))
 BAD = credentials("nonsense")
-
-
-async def plain(request: web.Request) -> web.Response:
-    """Say who calls."""
-    claims = request.get(CLAIMS)
-    return web.json_response({"sub": claims and claims.sub})
-
-
-@requires("write")
-async def writing(request: web.Request) -> web.Response:
-    """Say who writes."""
-    return await plain(request)
-
-
-@requires("read")
-@requires("write")
-async def both(request: web.Request) -> web.Response:
-    """Say who may do both."""
-    return await plain(request)
-
-
-@optional
-async def greeting(request: web.Request) -> web.Response:
-    """Greet anybody, and some by name."""
-    return await plain(request)
-
-
-@optional
-@requires("write")
-async def inconsistent(request: web.Request) -> web.Response:
-    """Nobody has no scopes."""
-    return await plain(request)
-
-
-@public
-async def status(_request: web.Request) -> web.Response:
-    """Tell anybody."""
-    return web.json_response({"sub": None})
-
-
-class Item(web.View):
-    """A class-based handler whose methods ask for different things."""
-
-    @public
-    async def get(self) -> web.Response:
-        """For anybody."""
-        return web.json_response({"sub": None})
-
-    async def put(self) -> web.Response:
-        """For those who are known."""
-        return await plain(self.request)
-
-    @requires("write")
-    async def delete(self) -> web.Response:
-        """For writers."""
-        return await plain(self.request)
-
-
-def _foreign_application() -> web.Application:
-    app = web.Application()
-    app.add_routes(
-        [
-            web.get("/plain", plain),
-            web.get("/writing", writing),
-            web.get("/both", both),
-            web.get("/greeting", greeting),
-            web.get("/inconsistent", inconsistent),
-            web.get("/status", status),
-            web.view("/item", Item),
-            web.options("/preflighted", plain),
-            web.route("*", "/anything", plain),
-        ]
-    )
-    return app
-
-
-@contextlib.asynccontextmanager
-async def _mounted(path: Path, **options: Any) -> AsyncIterator[aiohttp.ClientSession]:
-    app = _foreign_application()
-    # The three lines of the README, but for the clock:
-    keys = write_keys(path / "access.jwks.json", KEY)
-    Bearer(issuer=ISSUER, audience=AUDIENCE, keys=keys, clock=Clock(NOW + 10), **options).mount(app)
-    async with serving(app) as url, aiohttp.ClientSession(url) as session:
-        yield session
 
 
 @pytest.mark.parametrize(
@@ -145,13 +61,13 @@ async def test_each_route_gets_what_it_asks_for(
     method: str, path: str, headers: dict[str, str], expected: int, tmp_path: Path
 ) -> None:
     """A token by default; none, perhaps one, or one with a scope where the handler says so."""
-    async with _mounted(tmp_path) as session, session.request(method, path, headers=headers) as answer:
+    async with mounted(KEY, tmp_path) as session, session.request(method, path, headers=headers) as answer:
         assert expected == answer.status
 
 
 async def test_an_optional_route_knows_who_calls(tmp_path: Path) -> None:
     """Anonymous without a token, known with one."""
-    async with _mounted(tmp_path) as session:
+    async with mounted(KEY, tmp_path) as session:
         found = [await (await session.get("/greeting", headers=headers)).json() for headers in ({}, READER)]
 
     assert [{"sub": None}, {"sub": "user-1"}] == found
@@ -161,7 +77,7 @@ async def test_credentials_of_another_scheme_are_nobodys_on_an_optional_route(tm
     """A token whose scheme is spelled in another case is a token all the same."""
     basic = {"Authorization": "Basic eDp5"}
     respelled = {"Authorization": READER["Authorization"].replace("Bearer", "bEARER")}
-    async with _mounted(tmp_path) as session:
+    async with mounted(KEY, tmp_path) as session:
         found = [await (await session.get("/greeting", headers=headers)).json() for headers in (basic, respelled)]
 
     assert [{"sub": None}, {"sub": "user-1"}] == found
@@ -169,7 +85,7 @@ async def test_credentials_of_another_scheme_are_nobodys_on_an_optional_route(tm
 
 async def test_challenges_name_the_realm(tmp_path: Path) -> None:
     """The audience, unless another is given."""
-    async with _mounted(tmp_path, realm="inventory") as session, session.get("/writing", headers=READER) as answer:
+    async with mounted(KEY, tmp_path, realm="inventory") as session, session.get("/writing", headers=READER) as answer:
         assert (
             'Bearer realm="inventory", error="insufficient_scope", scope="write"' == answer.headers["WWW-Authenticate"]
         )
@@ -178,7 +94,7 @@ async def test_challenges_name_the_realm(tmp_path: Path) -> None:
 async def test_a_scope_without_a_bearer_is_a_failure() -> None:
     """A check that nobody configured must not pass."""
     async with (
-        serving(_foreign_application()) as url,
+        serving(foreign_application()) as url,
         aiohttp.ClientSession(url) as session,
         session.get("/writing", headers=WRITER) as answer,
     ):
@@ -187,7 +103,7 @@ async def test_a_scope_without_a_bearer_is_a_failure() -> None:
 
 async def test_a_sub_application_can_be_guarded_alone(tmp_path: Path) -> None:
     """What lies outside it stays as it was."""
-    outer, inner = _foreign_application(), _foreign_application()
+    outer, inner = foreign_application(), foreign_application()
     keys = write_keys(tmp_path / "keys.json", KEY)
     Bearer(issuer=ISSUER, audience=AUDIENCE, keys=keys, clock=Clock(NOW + 10)).mount(inner)
     outer.add_subapp("/api/", inner)
@@ -272,7 +188,7 @@ async def test_revocations_reach_a_foreign_application(tmp_path: Path) -> None:
     feed.router.add_get("/revocations", revocations)
     async with serving(feed) as url:
         options = {"revocations_url": str(url / "revocations"), "service_secret": "hush"}
-        async with _mounted(tmp_path, feed_policy=FeedPolicy(stale="closed"), **options) as session:
+        async with mounted(KEY, tmp_path, feed_policy=FeedPolicy(stale="closed"), **options) as session:
             async with session.get("/plain", headers=READER) as before:
                 assert (503, "1", "unavailable") == (
                     before.status,
