@@ -1,7 +1,7 @@
 """Servers asked in short turns over connections that stay open, and the ratio of what they did.
 
-What disturbs the machine disturbs neighbouring turns alike: a ratio of a hundred pairs of turns of a fifth of a second
-says what one of ten pairs of two seconds cannot.
+What disturbs the machine disturbs the turns of one round alike: a ratio of a hundred pairs of turns of a fifth of a
+second says what one of ten pairs of two seconds cannot.
 """
 
 import math

@@ -5,9 +5,9 @@
 ``open`` is the same handler as a public route of the same process, so that nothing but authentication differs. The
 two are asked in turn with the same requests, which come from another core. Goal: a ratio of at least 0.95.
 
-Beside them stands ``bare``, a process that has nothing but the handler on the service's own runner: what it costs that
-a service does have settings, keys and metrics, too. All are started anew several times, since the luck of a process's
-memory layout is worth several percent.
+Beside them stands ``bare``, a process that has nothing but the handler on the service's own runner; it tells what a
+service costs before it authenticates anybody, and no goal counts for it. All are started anew several times, since
+the luck of a process's memory layout is worth several percent.
 
 With ``--feed`` a further process is asked in turn with them: the service as Compose runs it, which follows the
 revocations of an auth service and looks at each request whether it still hears of them. The goal counts for both.

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from http import HTTPStatus
-from typing import Final, Protocol
+from typing import Protocol
 
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse, ClientResponseError, hdrs
 from yarl import URL
@@ -50,6 +50,7 @@ class BearerAuth:
         # Middlewares run again on every redirect hop: never sign a foreign one.
         if origin(request.url) not in self._origins or hdrs.AUTHORIZATION in headers:
             return await handler(request)
+        # One loop for the first sending and the replay: a coroutine within this one costs a hundredth of a request.
         token: str | None = None
         refused: ClientResponse | None = None
         while True:
@@ -65,13 +66,12 @@ class BearerAuth:
                 # An outer middleware that sends the request again gets a fresh token; and errors that quote the
                 # request's headers (ClientResponseError does) quote no token. An inner one may have taken it off.
                 headers.popall(hdrs.AUTHORIZATION, None)
-            if refused is not None or response.status != _UNAUTHORIZED or not _asks_for_new_token(response):
+            if refused is not None or response.status != HTTPStatus.UNAUTHORIZED or not _asks_for_new_token(response):
                 return response
             await _discard(request, response)
             refused = response
 
 
-_UNAUTHORIZED: Final = HTTPStatus.UNAUTHORIZED.value
 _origins = origins  # the parameter of the same name hides it
 
 

@@ -1,4 +1,8 @@
 import asyncio
+import os
+import sys
+import threading
+from functools import partial
 
 import pytest
 from argon2 import PasswordHasher, Type, extract_parameters
@@ -7,6 +11,11 @@ from auth_service.errors import Busy
 from auth_service.passwords import HASHER, Passwords
 from tests.auth_service.running import FAST_HASHER, CountingHasher
 from tests.auth_service.web.test_login import GatedHasher
+
+
+def niceness() -> int:
+    """Return that of the thread which asks."""
+    return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
 
 
 @pytest.fixture
@@ -21,6 +30,15 @@ async def test_a_hash_verifies_its_password_alone(passwords: Passwords) -> None:
 
     assert await passwords.verify(hashed, "right")
     assert not await passwords.verify(hashed, "wrong")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a niceness belongs to the whole process")
+async def test_hashing_threads_give_way(passwords: Passwords) -> None:
+    """The threads alone have the lowest priority of the usual ones, not the event loop's."""
+    before = niceness()
+
+    assert 19 == await passwords.run(partial(niceness))
+    assert before == niceness()
 
 
 async def test_hashes_are_salted(passwords: Passwords) -> None:

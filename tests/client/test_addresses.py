@@ -83,3 +83,12 @@ def test_origins_are_a_list_of_origins(bad: object) -> None:
 def test_an_origin_is_scheme_host_and_port(url: str, signed: bool) -> None:
     """RFC 6454; a WebSocket handshake has the origin of the http request that it is."""
     assert signed == (origin(URL(url)) in origins(["https://api.example"], allow_insecure=False))
+
+
+@pytest.mark.parametrize("address", ["https://bücher.example", "https://xn--bcher-kva.example"])
+@pytest.mark.parametrize(
+    "url", ["https://bücher.example/", "https://xn--bcher-kva.example/", "https://BÜCHER.example/"]
+)
+def test_both_spellings_of_a_host_are_one_origin(address: str, url: str) -> None:
+    """RFC 5890: in the letters of its language, or in ASCII."""
+    assert origin(URL(url)) in origins([address], allow_insecure=False)

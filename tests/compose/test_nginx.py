@@ -22,7 +22,7 @@ from tests.compose.stack import CHECKOUT, free_ports, run
 
 IMAGE = os.environ.get("NGINX_IMAGE", "nginx:1.22")
 WITHIN_S = 30
-SEVERAL = 3
+SEVERAL = 3  # tries, of proxy_next_upstream_tries
 KEY = {"Idempotency-Key": "k"}
 SAFE = {
     "x-content-type-options": "nosniff",
