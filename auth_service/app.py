@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from functools import partial
 
 import aiohttp_cors
@@ -64,44 +65,60 @@ def create_app(
         StartupError: a key file is missing or wrong, or both hold the same secret.
     """
     _require_keys_apart(settings)
-    access = WatchedKeys(settings.access_keys, lambda keys: _access_tokens(keys, settings))
-    refresh_tokens = WatchedKeys(settings.refresh_keys, lambda keys: _refresh_tokens(keys, settings))
-    public = WatchedKeys(settings.access_keys, _public_keys)
-    counters = Counters(settings.limits_url.get_secret_value())
-    throttle = Throttle(counters, settings.login_failures)
-    events, refusals = Events(), hold_back or HoldBack()
-    rule = password_rule(settings.password_min_length, settings.issuer)
-    lifetimes = _lifetimes(settings)
+    app = web.Application(middlewares=[errors_as_json], client_max_size=MAX_BODY_BYTES)
+    app[SETTINGS], app[EVENTS] = settings, Events()
+    app[REQUEST_TIMES] = RequestTimes(app[EVENTS].registry)
+    health.share_answers(app, clock)
     # The memory of hashes, too, is multiplied by the workers.
     cores = settings.hashing_threads or share_of_cores(settings.workers)
-
-    async def sessions(app: web.Application) -> AsyncIterator[None]:
-        async with AsyncExitStack() as stack:
-            store = await stack.enter_async_context(open_store(settings.database_url.get_secret_value()))
-            stack.push_async_callback(counters.aclose)
-            passwords = stack.enter_context(_open_passwords(make_passwords or partial(Passwords, cores=cores)))
-            for keys in (access, refresh_tokens, public):
-                await stack.enter_async_context(_running(keys.watch()))
-            await stack.enter_async_context(_running(Janitor(store, clock, keep=_KEEP_MS).run()))
-            policy = lifetimes.policy
-            app[SESSIONS] = Sessions(
-                store, passwords, throttle, refusals, access, refresh_tokens, lifetimes, events, clock
-            )
-            app[ACCOUNTS] = Accounts(store, passwords, throttle, refusals, access, policy, rule, events, clock)
-            app[INTROSPECTION] = Introspection(store, access, refresh_tokens, policy, clock)
-            passwords.on_waiting = events.hashing
-            app[REVOCATIONS] = RevocationFeed(store, clock, keep=_KEEP_MS)
-            yield
-            await app[SESSIONS].drain(settings.shutdown_s * DRAINING)
-
-    app = web.Application(middlewares=[errors_as_json], client_max_size=MAX_BODY_BYTES)
-    app[SETTINGS], app[EVENTS], app[PUBLIC_KEYS] = settings, events, public
-    app[REQUEST_TIMES] = RequestTimes(events.registry)
-    health.share_answers(app, clock)
-    app.cleanup_ctx.append(sessions)
+    parts = _Parts(
+        access=WatchedKeys(settings.access_keys, lambda keys: _access_tokens(keys, settings)),
+        refresh=WatchedKeys(settings.refresh_keys, lambda keys: _refresh_tokens(keys, settings)),
+        counters=Counters(settings.limits_url.get_secret_value()),
+        refusals=hold_back or HoldBack(),
+        make_passwords=make_passwords or partial(Passwords, cores=cores),
+        clock=clock,
+    )
+    app[PUBLIC_KEYS] = WatchedKeys(settings.access_keys, _public_keys)
+    app.cleanup_ctx.append(partial(_open_sessions, parts=parts))
     app.on_shutdown.append(_let_followers_go)
     _add_routes(app, settings.cors_origins)
     return app
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What is made before anything opens, and works only while the application runs."""
+
+    access: WatchedKeys[AccessTokens]
+    refresh: WatchedKeys[RefreshTokens]
+    counters: Counters
+    refusals: HoldBack
+    make_passwords: Callable[[], Passwords]
+    clock: Clock
+
+
+async def _open_sessions(app: web.Application, parts: _Parts) -> AsyncIterator[None]:
+    settings, events = app[SETTINGS], app[EVENTS]
+    access, refresh, refusals, clock = parts.access, parts.refresh, parts.refusals, parts.clock
+    throttle = Throttle(parts.counters, settings.login_failures)
+    rule = password_rule(settings.password_min_length, settings.issuer)
+    lifetimes = _lifetimes(settings)
+    policy = lifetimes.policy
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(open_store(settings.database_url.get_secret_value()))
+        stack.push_async_callback(parts.counters.aclose)
+        passwords = stack.enter_context(_open_passwords(parts.make_passwords))
+        for keys in (access, refresh, app[PUBLIC_KEYS]):
+            await stack.enter_async_context(_running(keys.watch()))
+        await stack.enter_async_context(_running(Janitor(store, clock, keep=_KEEP_MS).run()))
+        app[SESSIONS] = Sessions(store, passwords, throttle, refusals, access, refresh, lifetimes, events, clock)
+        app[ACCOUNTS] = Accounts(store, passwords, throttle, refusals, access, policy, rule, events, clock)
+        app[INTROSPECTION] = Introspection(store, access, refresh, policy, clock)
+        passwords.on_waiting = events.hashing
+        app[REVOCATIONS] = RevocationFeed(store, clock, keep=_KEEP_MS)
+        yield
+        await app[SESSIONS].drain(settings.shutdown_s * DRAINING)
 
 
 def _require_keys_apart(settings: Settings) -> None:
