@@ -42,7 +42,8 @@ def list_(name: str, as_json: AsJson = False) -> None:
     show(rows, table, as_json=as_json)
 
 
-@cli.command("revoke")
+# One id in 64 begins with "-", and is no option.
+@cli.command("revoke", context_settings={"ignore_unknown_options": True})
 def revoke(
     session_id: Annotated[str | None, typer.Argument(metavar="[ID]")] = None,
     user: Annotated[str | None, typer.Option(metavar="NAME", help="All sessions of that user.")] = None,

@@ -57,6 +57,19 @@ async def test_a_session_is_revoked(run: Run, auth: Auth) -> None:
     assert first
 
 
+@pytest.mark.parametrize("session_id", ["-F3t4GnziyLD5FCQ5VVgug", "--F3t4nziyLD5FCQ5VVgug", "-juserhelpLD5FCQ5VVgug"])
+async def test_an_id_that_looks_like_an_option_is_an_id(
+    run: Run, auth: Auth, monkeypatch: pytest.MonkeyPatch, session_id: str
+) -> None:
+    """base64url has a hyphen: one id in 64 begins with one."""
+    monkeypatch.setattr("auth_service.sessions.new_session_id", lambda: session_id)
+    token = (await auth.log_in())["refresh_token"]
+    finished = await asyncio.to_thread(run, "sessions", "revoke", session_id, "--json")
+
+    assert ({"revoked": 1}, 0) == (json.loads(finished.out), finished.status)
+    assert REVOKED == reason_of(await auth.refresh(token))
+
+
 async def test_all_sessions_of_a_user_are_revoked(run: Run, auth: Auth) -> None:
     """``--user`` ends them all, and the user may log in again."""
     tokens = [(await auth.log_in())["refresh_token"] for _ in range(3)]
