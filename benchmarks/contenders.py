@@ -24,6 +24,7 @@ from benchmarks import refresh_ratio, resource_auth_ratio
 from benchmarks.http_load import Answer, NextRequest
 from benchmarks.installation import PEERS, NotInstalled, node, node_modules, python_of
 from benchmarks.servers import cores, end, process, server
+from tests.ports import held_ports
 
 READY_S = 30.0
 SEED_S = 120.0
@@ -138,12 +139,11 @@ def django(peer: str, request: Callable[[str], bytes], member: str) -> Start:
             [str(python), "peer.py", "seed", str(sessions)], cwd=home, env=os.environ | settings, check=True,
             capture_output=True, text=True, timeout=SEED_S,
         )  # fmt: skip
-        port = free_port()
         command = [
             str(python), "-m", "gunicorn", "--worker-class", "gthread", "--threads", "4", "--keep-alive", "120",
-            "--worker-connections", "1000", "--log-level", "error", "--bind", f"127.0.0.1:{port}", "peer:application",
+            "--worker-connections", "1000", "--log-level", "error", "peer:application", "--bind",
         ]  # fmt: skip
-        with silent(command, port, home, **settings):
+        with held_ports(1) as (port,), silent([*command, f"127.0.0.1:{port}"], port, home, **settings):
             yield port, Chain(json.loads(seeded.stdout), request, member)
 
     return start
@@ -160,14 +160,6 @@ def silent(command: list[str], port: int, home: Path, **settings: str) -> Iterat
             yield
         finally:
             end(child)
-
-
-def free_port() -> int:
-    """Return a port that nobody has just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def wait_for(port: int, child: "subprocess.Popen[bytes]") -> None:
@@ -210,12 +202,12 @@ def without_auth(_folder: Path, _sessions: int) -> Iterator[tuple[int, Maker]]:
 @contextmanager
 def fastapi(_folder: Path, _sessions: int) -> Iterator[tuple[int, Maker]]:
     """FastAPI + PyJWT: uvicorn with one worker, uvloop and httptools."""
-    python, key, port = python_of("fastapi"), secrets.token_hex(32), free_port()
+    python, key = python_of("fastapi"), secrets.token_hex(32)
     command = [
-        str(python), "-m", "uvicorn", "--port", str(port), "--no-access-log", "--log-level", "error",
-        "--loop", "uvloop", "--http", "httptools", "peer:app",
+        str(python), "-m", "uvicorn", "--no-access-log", "--log-level", "error",
+        "--loop", "uvloop", "--http", "httptools", "peer:app", "--port",
     ]  # fmt: skip
-    with silent(command, port, PEERS / "fastapi", PEER_KEY=key):
+    with held_ports(1) as (port,), silent([*command, str(port)], port, PEERS / "fastapi", PEER_KEY=key):
         yield port, asking(access_token(key.encode()))
 
 

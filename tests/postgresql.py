@@ -6,7 +6,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -14,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+
+from tests.ports import held_ports
 
 _READY_WITHIN_S = 30
 # PostgreSQL refuses to run as root.
@@ -56,18 +57,11 @@ def binaries() -> Path:
     return installed / "bin"
 
 
-def free_port() -> int:
-    """Return a port of the system that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Cluster:
     """One PostgreSQL server: a data folder, a port, and a process while it runs."""
 
-    def __init__(self, folder: Path, **settings: str) -> None:
-        self.data, self.port = folder / "data", free_port()
+    def __init__(self, folder: Path, port: int, **settings: str) -> None:
+        self.data, self.port = folder / "data", port
         self.settings = {**_SETTINGS, **settings}
         self._log = folder / "log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -164,15 +158,16 @@ def clusters(count: int = 1, *, settings: Sequence[dict[str, str]] = ()) -> Iter
     root = Path(tempfile.mkdtemp(prefix="dualtoken-pg-"))
     made = []
     try:
-        for index in range(count):
-            folder = root / str(index)
-            folder.mkdir(mode=0o700)
-            made.append(Cluster(folder, **(settings[index] if settings else {})))
-            if os.geteuid() == 0:
-                owner = pwd.getpwnam(_UNPRIVILEGED)
-                os.chown(folder, owner.pw_uid, owner.pw_gid)
-        root.chmod(0o755)
-        yield made
+        with held_ports(count) as ports:
+            for index, port in enumerate(ports):
+                folder = root / str(index)
+                folder.mkdir(mode=0o700)
+                made.append(Cluster(folder, port, **(settings[index] if settings else {})))
+                if os.geteuid() == 0:
+                    owner = pwd.getpwnam(_UNPRIVILEGED)
+                    os.chown(folder, owner.pw_uid, owner.pw_gid)
+            root.chmod(0o755)
+            yield made
     finally:
         for cluster in made:
             cluster.kill()

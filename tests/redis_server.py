@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.postgresql import free_port
+from tests.ports import held_ports
 
 _DEADLINE_S = 30
 
@@ -59,9 +59,10 @@ def redis_server(folder: Path) -> Iterator[RedisServer]:
     """Yield a running server; skip the test where the machine has none."""
     if shutil.which("redis-server") is None:
         pytest.skip("redis-server is not installed (Debian package redis-server)")
-    server = RedisServer(folder, free_port())
-    server.start()
-    try:
-        yield server
-    finally:
-        server.kill()
+    with held_ports(1) as (port,):
+        server = RedisServer(folder, port)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.kill()

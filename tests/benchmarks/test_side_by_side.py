@@ -11,11 +11,12 @@ from types import SimpleNamespace
 import pytest
 
 from benchmarks import expiry, side_by_side
-from benchmarks.contenders import Contender, Maker, free_port, json_echo, told
+from benchmarks.contenders import Contender, Maker, json_echo, told
 from benchmarks.installation import NotInstalled
 from benchmarks.refresh_ratio import echoed
 from benchmarks.servers import reason
 from benchmarks.side_by_side import Series, client_table, measure, results, spread, table, write
+from tests.ports import held_ports
 
 SHORT = Namespace(rounds=1, seconds=0.01, connections=2)
 
@@ -32,7 +33,8 @@ def raises(error: Exception) -> Contender:
 @contextmanager
 def hangs_up(_folder: Path, _sessions: int) -> Iterator[tuple[int, Maker]]:
     """Start nothing that would answer."""
-    yield free_port(), echoed
+    with held_ports(1) as (port,):
+        yield port, echoed
 
 
 def test_what_fails_costs_no_other_server_its_figures() -> None:

@@ -3,15 +3,16 @@
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+
+from tests.ports import held_ports
 
 CHECKOUT = Path(__file__).parents[2]
 SERVICES = ("auth", "resource", "web")
@@ -55,13 +56,6 @@ def compose_command() -> tuple[str, ...]:
     raise StackError("neither `docker compose` nor `docker-compose` runs here")
 
 
-def free_ports(count: int) -> list[int]:
-    """Return ports of the loopback address that are free now, all different."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [listener.getsockname()[1] for listener in sockets]
-
-
 @dataclass(frozen=True)
 class Stack:
     """A project that is up."""
@@ -86,21 +80,16 @@ class Stack:
             settings: environment variables that the Compose files read.
         """
         project = f"dualtoken-test-{secrets.token_hex(4)}"
-        auth, resource, web = (f"127.0.0.1:{port}" for port in free_ports(3))
         # What a developer has set for other runs must not reach this one; neither must a .env file.
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(OURS)}
-        environment = inherited | settings | {
-            "AUTH_PUBLISH": auth,
-            "RESOURCE_PUBLISH": resource,
-            "WEB_PUBLISH": web,
-            "AUTH_IMAGE": f"{project}-auth",
-            "RESOURCE_IMAGE": f"{project}-resource",
-            "WEB_IMAGE": f"{project}-web",
-        }  # fmt: skip
-        with tempfile.NamedTemporaryFile(suffix=".env") as nothing:
+        images = {f"{service.upper()}_IMAGE": f"{project}-{service}" for service in SERVICES}
+        with tempfile.NamedTemporaryFile(suffix=".env") as nothing, held_ports(len(SERVICES)) as ports:
+            addresses = [f"127.0.0.1:{port}" for port in ports]
+            published = {f"{s.upper()}_PUBLISH": address for s, address in zip(SERVICES, addresses, strict=True)}
             files = ("--file", "docker-compose.yml", "--file", override) if override else ()
             command = (*compose_command(), *files, "--project-name", project, "--env-file", nothing.name)
-            stack = cls(project, command, environment, f"http://{auth}", f"http://{resource}", f"http://{web}")
+            environment = inherited | settings | images | published
+            stack = cls(project, command, environment, *(f"http://{address}" for address in addresses))
             try:
                 stack.compose("build", timeout_s=BUILD_S)
                 with stack.becoming_healthy(services):

@@ -8,7 +8,7 @@ import json
 import os
 import secrets
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,8 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from tests.compose.stack import CHECKOUT, free_ports, run
+from tests.compose.stack import CHECKOUT, run
+from tests.ports import held_ports
 
 IMAGE = os.environ.get("NGINX_IMAGE", "nginx:1.22")
 WITHIN_S = 30
@@ -86,23 +87,28 @@ async def nginx_before(replica: Replica, folder: Path) -> AsyncIterator[tuple[st
 @asynccontextmanager
 async def nginx_between(folder: Path, *ports: int) -> AsyncIterator[tuple[str, str]]:
     """Run nginx with the stack's configuration; both replicas of both services are at *ports*; give its addresses."""
-    auth, resource = free_ports(2)
+    with held_ports(2) as (auth, resource):
+        conf = folder / "nginx.conf"
+        conf.write_text(configuration(auth, resource, ports))
+        name = f"dualtoken-test-nginx-{secrets.token_hex(4)}"
+        options = ["--rm", "--detach", "--network=host", f"--name={name}", "--entrypoint=nginx"]
+        mount = f"--volume={conf}:/etc/nginx/dualtoken.conf:ro"
+        run("docker", "run", *options, mount, IMAGE, "-e", "stderr", "-c", "/etc/nginx/dualtoken.conf")
+        try:
+            await listening(auth)
+            yield f"http://127.0.0.1:{auth}", f"http://127.0.0.1:{resource}"
+        finally:
+            run("docker", "rm", "--force", name)
+
+
+def configuration(auth: int, resource: int, replicas: Sequence[int]) -> str:
+    """Return the stack's configuration with these ports of the loopback address in the place of its own."""
     text = (CHECKOUT / "docker" / "nginx.conf").read_text()
     for service, own, free in (("auth", 8001, auth), ("resource", 8002, resource)):
-        for number, port in enumerate(ports, 1):
+        for number, port in enumerate(replicas, 1):
             text = text.replace(f"{service}-{number}.replica:{own}", f"127.0.0.1:{port}")
         text = text.replace(f"listen {own}", f"listen 127.0.0.1:{free}")
-    conf = folder / "nginx.conf"
-    conf.write_text(text)
-    name = f"dualtoken-test-nginx-{secrets.token_hex(4)}"
-    options = ["--rm", "--detach", "--network=host", f"--name={name}", "--entrypoint=nginx"]
-    mount = f"--volume={conf}:/etc/nginx/dualtoken.conf:ro"
-    run("docker", "run", *options, mount, IMAGE, "-e", "stderr", "-c", "/etc/nginx/dualtoken.conf")
-    try:
-        await listening(auth)
-        yield f"http://127.0.0.1:{auth}", f"http://127.0.0.1:{resource}"
-    finally:
-        run("docker", "rm", "--force", name)
+    return text
 
 
 async def listening(port: int) -> None:
@@ -132,16 +138,15 @@ class LivingReplica:
 @pytest.mark.parametrize("service", [pytest.param(0, id="auth"), pytest.param(1, id="resource")])
 async def test_replica_that_just_came_back_is_asked(tmp_path: Path, service: int) -> None:
     """One replica was down, comes back, and at once the other goes, as in a quick rolling restart: nothing fails."""
-    ports = free_ports(2)
     living = LivingReplica()
     statuses = []
-    async with nginx_between(tmp_path, *ports) as urls, aiohttp.ClientSession(urls[service]) as http:
-        for here in (*ports, *ports):
-            server = await asyncio.start_server(living.serve, "127.0.0.1", here)
-            async with server:
-                for _ in range(20):  # so many that the other one is known to be down
-                    async with http.get("/home") as response:
-                        statuses.append(response.status)
+    with held_ports(2) as ports:
+        async with nginx_between(tmp_path, *ports) as urls, aiohttp.ClientSession(urls[service]) as http:
+            for here in (*ports, *ports):
+                async with await asyncio.start_server(living.serve, "127.0.0.1", here):
+                    for _ in range(20):  # so many that the other one is known to be down
+                        async with http.get("/home") as response:
+                            statuses.append(response.status)
 
     assert {200: 80} == Counter(statuses)
 

@@ -16,6 +16,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
+from tests.ports import held_ports
 from tests.postgresql import children
 from tests.system.deployment import Deployment, Sqlite, deployed, postgres
 from tests.system.eventually import eventually
@@ -219,16 +220,16 @@ async def test_sigterm_ends_every_worker(tmp_path: Path) -> None:
 async def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
     """When the first process is killed, its workers give the address up, so that a supervisor can start anew."""
     database = Sqlite(tmp_path / "auth.db")
-    async with deployed(tmp_path, database, 1, AUTH_WORKERS=str(_WORKERS)) as deployment:
-        process = deployment.processes[0]
-        await eventually(lambda: _all_work(process.pid))
-        address = process.port
-        process.signal(signal.SIGKILL)
-        await _refuses_connections(address)
-        process.settings["AUTH_PORT"] = str(address)
-        await process.start()
+    with held_ports(1) as (port,):
+        settings = {"AUTH_WORKERS": str(_WORKERS), "AUTH_PORT": str(port)}
+        async with deployed(tmp_path, database, 1, **settings) as deployment:
+            process = deployment.processes[0]
+            await eventually(lambda: _all_work(process.pid))
+            process.signal(signal.SIGKILL)
+            await _refuses_connections(port)
+            await process.start()
 
-    assert address == process.port
+    assert port == process.port
 
 
 @again_if_held_too_long
