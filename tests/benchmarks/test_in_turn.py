@@ -1,6 +1,7 @@
 """Servers asked in turn, and what their ratio says."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from itertools import groupby
 
 import pytest
 from aiohttp import web
@@ -50,6 +51,25 @@ async def test_connections_stay_open_and_chains_unbroken(served: tuple[int, set[
     assert 2 == len(connections)
     assert [count + turns for count in read] == sent
     assert (3, True) == (len(loads["one"]), all(load.requests >= 2 for load in loads["one"]))
+
+
+async def test_the_order_of_a_round_is_drawn_anew() -> None:
+    """Nobody is always asked after the same one: a server that comes last in a round may come first in the next."""
+    requests = []
+
+    async def answer(request: web.Request) -> web.Response:
+        requests.append(request.host)
+        return web.Response()
+
+    def maker(host: str) -> Callable[[int], NextRequest]:
+        return lambda _number: lambda _last: f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+
+    async with serving(answer) as port:
+        servers = {host: Server(port, maker(host)) for host in ("one", "two")}
+        await in_turn(servers, rounds=5, seconds=0.02, connections=1)
+    turns = [host for host, _ in groupby(requests)]
+
+    assert 2 < len(turns) < 2 * (WARM_UP + 5)
 
 
 async def test_a_server_that_breaks_ends_it() -> None:
