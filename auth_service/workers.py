@@ -4,12 +4,14 @@ import asyncio
 import logging
 import os
 import socket
+import ssl
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import structlog
 from aiohttp import web
+from aiohttp.worker import GunicornUVLoopWebWorker
 from gunicorn import glogging
 from gunicorn.app.base import BaseApplication
 
@@ -40,6 +42,16 @@ class Logger(glogging.Logger):  # type: ignore[misc] # gunicorn has no types
         self._access_log_enabled = False
 
 
+class Worker(GunicornUVLoopWebWorker):
+    """Serves by the TLS context that was good when it set up its application, not by files read once more."""
+
+    tls: ssl.SSLContext
+    """Asked for where a certificate is configured, and set then."""
+
+    def _create_ssl_context(self, _cfg: Any) -> ssl.SSLContext:  # type: ignore[override]  # there it has no self
+        return self.tls
+
+
 class Workers(BaseApplication):  # type: ignore[misc] # gunicorn has no types
     """Keeps *settings.workers* processes alive that share *listener*."""
 
@@ -54,7 +66,7 @@ class Workers(BaseApplication):  # type: ignore[misc] # gunicorn has no types
         options = {
             "bind": f"fd://{self._descriptor}",
             "workers": self._settings.workers,
-            "worker_class": "aiohttp.GunicornUVLoopWebWorker",
+            "worker_class": Worker,
             "graceful_timeout": self._settings.shutdown_s + TRANSACTION_S + _EXIT_S,
             "timeout": 60,
             "control_socket_disable": True,
@@ -91,7 +103,7 @@ class Workers(BaseApplication):  # type: ignore[misc] # gunicorn has no types
         while self._is_wanted():
             self._worker.notify()
             try:
-                tls_context(self._settings)
+                self._worker.tls = tls_context(self._settings)
                 made = make_runner(self._make_app(), self._settings)
                 await made.setup()
             except (StartupError, Unavailable) as exc:

@@ -55,13 +55,27 @@ class JsonRequestHandler(web.RequestHandler):
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came. After the first bytes that cannot be parsed, the rest is read and forgotten."""
+        """Parse what came. After the first bytes that cannot be parsed, the rest is read and forgotten.
+
+        While the service ends, the body of the request under way is still read: aiohttp would forget it, and the
+        handler would wait for it in vain.
+        """
         if self._is_unparsable:
             return
-        super().data_received(data)
+        if (self._close or self._force_close) and self._is_reading():
+            ending = self._close, self._force_close
+            self._close = self._force_close = False
+            super().data_received(data)
+            self._close, self._force_close = ending
+        else:
+            super().data_received(data)
         if self._messages and not isinstance(broken := self._messages[-1][0], RawRequestMessage):
             self._is_unparsable = True
             _let_go(broken.exc)
+
+    def _is_reading(self) -> bool:
+        """Whether the request under way waits for more of its body."""
+        return self._current_request is not None and not self._current_request.content.is_eof()
 
     def handle_error(
         self, request: BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None

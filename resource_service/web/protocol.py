@@ -57,13 +57,27 @@ class JsonRequestHandler(web.RequestHandler):
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came. After the first bytes that cannot be parsed, the rest is read and forgotten."""
+        """Parse what came. After the first bytes that cannot be parsed, the rest is read and forgotten.
+
+        While the service ends, the body of the request under way is still read: aiohttp would forget it, and the
+        handler would wait for it in vain.
+        """
         if self._is_unparsable:
             return
-        super().data_received(data)
+        if (self._close or self._force_close) and self._is_reading():
+            ending = self._close, self._force_close
+            self._close = self._force_close = False
+            super().data_received(data)
+            self._close, self._force_close = ending
+        else:
+            super().data_received(data)
         if self._messages and not isinstance(broken := self._messages[-1][0], RawRequestMessage):
             self._is_unparsable = True
             _let_go(broken.exc)
+
+    def _is_reading(self) -> bool:
+        """Whether the request under way waits for more of its body."""
+        return self._current_request is not None and not self._current_request.content.is_eof()
 
     def handle_error(
         self,
@@ -139,6 +153,11 @@ class JsonRunner(web.AppRunner):
         # Bodies stay as they were sent: nobody can make this service inflate one.
         super().__init__(app, access_log=None, max_field_size=HEADER_LIMIT, auto_decompress=False, **kwargs)
         self._times = app[REQUEST_TIMES] = RequestTimes()
+
+    async def setup(self) -> None:
+        """Open what the application needs; once, however often it is called: aiohttp's worker calls it again."""
+        if self.server is None:
+            await super().setup()
 
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()

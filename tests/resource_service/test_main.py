@@ -1,15 +1,11 @@
-import asyncio
 import json
-import os
-import signal
 import socket
 from pathlib import Path
 
 import aiohttp
-import psutil
 
 from tests.resource_service.issuer import Key, write_keys
-from tests.resource_service.processes import Process, failed_start, resource_process
+from tests.resource_service.processes import failed_start, resource_process
 from tests.resource_service.services import bearer
 
 
@@ -101,27 +97,3 @@ async def test_an_unusable_certificate_is_named(key_file: Path, tmp_path: Path) 
     status, _, err = await failed_start(keys=key_file, tls_cert=tmp_path / "no.pem", tls_key=tmp_path / "no.key")
 
     assert (2, "resource_service: RESOURCE_TLS_CERT, RESOURCE_TLS_KEY: No such file or directory\n") == (status, err)
-
-
-async def test_a_worker_that_dies_is_replaced(key_file: Path, key: Key, times: dict[str, int]) -> None:
-    """Several workers share one port and one ready line; when one is killed, another takes its place."""
-    headers = bearer(key.token(**times))
-    async with resource_process(keys=key_file, workers=2) as process, aiohttp.ClientSession() as session:
-        before = await _workers(process, 2)
-        victim = min(before)
-        os.kill(victim, signal.SIGKILL)
-        after = await _workers(process, 2, gone=victim)
-        async with session.get(process.url / "home", headers=headers) as answer:
-            assert (200, 1) == (answer.status, len(before & after))
-        assert (0, "") == (await process.stop())[:2]
-
-
-async def _workers(process: Process, number: int, *, gone: int = 0) -> set[int]:
-    """Wait until the service has *number* workers, *gone* not being one."""
-    master = psutil.Process(process.process.pid)
-    async with asyncio.timeout(20):
-        while True:
-            workers = {child.pid for child in master.children() if child.status() != psutil.STATUS_ZOMBIE}
-            if len(workers - {gone}) == number:
-                return workers
-            await asyncio.sleep(0.05)  # nothing tells of processes that are not one's own children

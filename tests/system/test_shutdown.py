@@ -81,6 +81,49 @@ async def test_every_refresh_in_flight_is_answered(deployment: Deployment, http:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
+async def test_a_refresh_whose_body_is_on_its_way_is_answered(
+    deployment: Deployment, http: aiohttp.ClientSession, workers: int
+) -> None:
+    """The body of a request that has begun may arrive after SIGTERM."""
+    async with deployment.auth_service(AUTH_WORKERS=workers) as auth:
+        token = (await log_in(http, auth))["refresh_token"]
+        reader, writer = await begin(auth, token)
+        auth.terminate()
+        await refused(auth)
+        for part in (body(token)[:9], body(token)[9:]):
+            writer.write(part)
+            await writer.drain()
+        answer = await asyncio.wait_for(reader.read(), 20)
+        writer.close()
+        status = await auth.ended()
+
+    assert (b"HTTP/1.1 200 OK", 0) == (answer.partition(b"\r\n")[0], status)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_an_upload_on_its_way_is_answered(
+    deployment: Deployment, http: aiohttp.ClientSession, workers: int
+) -> None:
+    """The resource service reads to its end what it has begun to read, too."""
+    async with deployment.auth_service() as auth, deployment.resource_service(RESOURCE_WORKERS=workers) as resource:
+        token = (await log_in(http, auth))["access_token"]
+        reader, writer = await asyncio.open_connection(resource.url.host, resource.url.port)
+        head = f"POST /echo HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Length: 10\r\n"
+        writer.write(f"{head}Expect: 100-continue\r\n\r\n".encode())
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100 ")
+        resource.terminate()
+        await refused(resource)
+        for part in (b"01234", b"56789"):
+            writer.write(part)
+            await writer.drain()
+        answer = await asyncio.wait_for(reader.read(), 20)
+        writer.close()
+        status = await resource.ended()
+
+    assert (b"HTTP/1.1 200 OK", 0) == (answer.partition(b"\r\n")[0], status)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
 async def test_a_locked_database_does_not_hold_up_the_end(
     deployment: Deployment, http: aiohttp.ClientSession, workers: int
 ) -> None:

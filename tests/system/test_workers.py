@@ -18,6 +18,7 @@ from yarl import URL
 
 from tests.ports import held_ports
 from tests.postgresql import children
+from tests.system.certificates import issue
 from tests.system.deployment import Deployment, Sqlite, deployed, postgres
 from tests.system.eventually import eventually
 from tests.system.honest import Answer, present
@@ -141,13 +142,23 @@ def _locked_database(deployment: Deployment) -> Iterator[None]:
         other.execute("COMMIT")
 
 
-@pytest.mark.parametrize("broken", [_lost_keys, _locked_database])
+@contextmanager
+def _half_a_certificate(deployment: Deployment) -> Iterator[None]:
+    certificate = Path(deployment.settings["AUTH_TLS_CERT"])
+    whole = certificate.read_bytes()
+    certificate.write_bytes(whole[: len(whole) // 2])
+    yield
+    certificate.write_bytes(whole)
+
+
+@pytest.mark.parametrize("broken", [_lost_keys, _locked_database, _half_a_certificate])
 async def test_a_worker_that_cannot_be_replaced_yet_leaves_the_others_alone(
     tmp_path: Path, broken: Callable[[Deployment], AbstractContextManager[None]]
 ) -> None:
-    """A worker dies while key file or database are bad: the other serves, and another as soon as they are good."""
-    database = Sqlite(tmp_path / "auth.db")
-    async with deployed(tmp_path, database, 1, AUTH_WORKERS="2") as deployment, _new_connections() as http:
+    """A worker dies while a file or the database is bad: the other serves, and another as soon as it is good."""
+    database, tls = Sqlite(tmp_path / "auth.db"), issue(tmp_path)
+    settings = {"AUTH_WORKERS": "2", "AUTH_TLS_CERT": str(tls.certificate), "AUTH_TLS_KEY": str(tls.key)}
+    async with deployed(tmp_path, database, 1, **settings) as deployment, _new_connections() as http:
         process = deployment.processes[0]
         await eventually(lambda: _both_serve(process))
         victim, healthy = children(process.pid)
@@ -181,7 +192,8 @@ async def test_a_worker_that_cannot_begin_ends_with_the_others(tmp_path: Path) -
 
 def _new_connections() -> aiohttp.ClientSession:
     """Return a session that opens a connection for each request, so that any worker may take it."""
-    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True))
+    # Who shows the certificate is not the point here.
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True, ssl=False))
 
 
 async def _status(http: aiohttp.ClientSession, url: URL) -> int:
