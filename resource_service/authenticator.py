@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from resource_service.revocations import STALE_AFTER_S, Follower, Stale
 from resource_service.revoked_sessions import RevokedSessions, retention_s
 from resource_service.verify import CACHED_TOKENS, Policy, Verifier
 
-log = structlog.get_logger(__name__)
+log = structlog.wrap_logger(logging.getLogger(__name__))
 
 ACCESS_TTL_S = 3600
 
@@ -71,6 +72,7 @@ class Authenticator:
             )
         self.authenticate: Callable[[str], Claims] = self.verifier.verify_credentials
         """Verify credentials with what is known now: see :meth:`Verifier.verify_credentials`."""
+        self._is_running = False
 
     @property
     def ready(self) -> dict[str, bool]:
@@ -105,7 +107,19 @@ class Authenticator:
 
         Raises:
             KeySetRefused: the keys are the operator's to mend. Keys of another service may come later.
+            RuntimeError: it is kept current already: the end of one would leave the other with what is known by then.
         """
+        if self._is_running:
+            raise RuntimeError("running already: mount a Bearer on one application, which may have others below it")
+        self._is_running = True
+        try:
+            async with self._kept_current():
+                yield
+        finally:
+            self._is_running = False
+
+    @contextlib.asynccontextmanager
+    async def _kept_current(self) -> AsyncIterator[None]:
         try:
             await self.keys.load()
         except KeySetRefused as error:

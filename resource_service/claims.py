@@ -39,7 +39,7 @@ class Claims:
     scopes: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "scopes", frozenset(self.scope.split()))
+        object.__setattr__(self, "scopes", frozenset(self.scope.split(" ")) - {""})
 
 
 def read_claims(members: dict[str, Any]) -> Claims:

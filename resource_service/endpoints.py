@@ -31,4 +31,5 @@ def _is_private(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
-        return "." not in host
+        # Resolvers take a name of digits for an address anywhere: 134744072 is 8.8.8.8.
+        return "." not in host and not host[0].isdigit()

@@ -71,7 +71,11 @@ def parse_jwk_set(data: bytes) -> KeySet:
 
 def _is_for_us(jwk: dict[str, Any]) -> bool:
     alg = ALGORITHMS.get(_kind(jwk))
-    return alg is not None and jwk.get("alg", alg) == alg and jwk.get("use", "sig") == "sig"
+    operations = jwk.get("key_ops", ["verify"])
+    if not isinstance(operations, list):
+        raise KeySetRefused("key_ops is not a list")
+    is_to_verify = jwk.get("use", "sig") == "sig" and "verify" in operations
+    return alg is not None and jwk.get("alg", alg) == alg and is_to_verify
 
 
 def _kind(jwk: dict[str, Any]) -> tuple[Any, Any]:

@@ -36,8 +36,8 @@ class JwksUrl:
         """
         try:
             data = await self._get()
-        except (aiohttp.ClientError, OSError) as error:
-            # TimeoutError is an OSError.
+        except (aiohttp.ClientError, OSError, UnicodeError) as error:
+            # TimeoutError is an OSError; a host name that cannot be encoded, a UnicodeError.
             raise KeySetRefused(f"key set {self.name}: {type(error).__name__}") from None
         try:
             keys = parse_jwk_set(data)

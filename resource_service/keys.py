@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -12,7 +13,7 @@ from resource_service.errors import KeySetRefused
 from resource_service.jwk_set import KeySet
 from resource_service.tracing import Trace, current, new_trace, working_on
 
-log = structlog.get_logger(__name__)
+log = structlog.wrap_logger(logging.getLogger(__name__))
 
 DEMANDED_GAP_S = 1.0
 """Seconds between two reloads that unknown kids ask for: forged tokens must not become a load on the source."""

@@ -1,6 +1,7 @@
 """Follows the revocation feed: a log-out at the auth service is a 401 here, in well under a second."""
 
 import asyncio
+import logging
 import math
 import random
 import time
@@ -14,7 +15,7 @@ from resource_service.revocation_feed import Answer, RevocationFeed
 from resource_service.revoked_sessions import RevokedSessions, retention_s
 from resource_service.tracing import new_trace, working_on
 
-log = structlog.get_logger(__name__)
+log = structlog.wrap_logger(logging.getLogger(__name__))
 
 WAIT_S = 20
 """Seconds that one question stays open; the feed allows 30."""
@@ -22,6 +23,8 @@ STALE_AFTER_S = 60.0
 PAUSE_S = 0.2
 """Seconds to pause after each answer. The feed tells the last moments again with each piece of news: without a pause,
 steady revocations would make a follower ask all the time; and so would a feed without long polling."""
+SLICE = 1000
+"""Sessions that are taken in before requests have their turn again."""
 WHOLE_EVERY_S = 300.0
 """Seconds between two questions for everything that still matters. News is told by the clocks of the issuer's machines:
 after a step of one, or where a machine was paused, an entry may be written later than the feed looks back."""
@@ -98,7 +101,7 @@ class Follower:
         # the service stays closed.
         wait_s = 0 if self._cursor is None or self._is_interrupted else self._wait_s
         try:
-            self._apply(await self._feed.ask(self._cursor, wait_s))
+            await self._apply(await self._feed.ask(self._cursor, wait_s))
         except FeedRefused as error:
             log.warning("revocations.interrupted", problem=str(error), age_s=self.age_s)
             # The overlap costs a few entries that are known already, and covers an answer that was lost half-way. A
@@ -116,14 +119,16 @@ class Follower:
         self._is_interrupted = True
         self._cursor = cursor
 
-    def _apply(self, answer: Answer) -> None:
+    async def _apply(self, answer: Answer) -> None:
         now = self._clock()
         if answer.access_ttl_s is not None:
             # Never shorter than before: tokens of the longer life may still be about.
             needed_s = retention_s(answer.access_ttl_s, self._leeway_s)
             self._revoked.retention_s = max(self._revoked.retention_s, needed_s)
-        for entry in answer.revoked:
-            self._revoked.add(entry.sid, now)
+        for number, entry in enumerate(answer.revoked, 1):
+            self._revoked.add(entry["sid"], now)
+            if number % SLICE == 0:
+                await asyncio.sleep(0)
         self._revoked.prune(now)
         self._cursor_before, self._cursor = self._cursor, answer.cursor
         self._is_interrupted = False

@@ -15,6 +15,9 @@ from resource_service.endpoints import checked_endpoint
 from resource_service.errors import StartProblem
 
 PREFIX = "RESOURCE_"
+LONGEST_ACCESS_TTL_S = 86_400
+"""That the auth service can be set to."""
+MOST_CACHED_TOKENS = 10_000_000
 SECRET_LIMIT = 4096
 """Characters of a secret, at most."""
 
@@ -33,7 +36,9 @@ class Settings(BaseSettings):
     keys: Path | None = Field(default=None, description="a JWK Set file; or else")
     jwks_url: str | None = Field(default=None, description="the URL of the issuer's public keys")
     leeway_s: float = Field(default=5, ge=0, le=300, description="how far the issuer's clock may differ")
-    cached_tokens: int = Field(default=8192, ge=1, description="verified tokens remembered per worker")
+    cached_tokens: int = Field(
+        default=8192, ge=1, le=MOST_CACHED_TOKENS, description="verified tokens remembered per worker"
+    )
     revocations_url: str | None = Field(default=None, description="the whole URL of the revocation feed")
     service_secret: SecretStr | None = Field(default=None, description="what the feed asks for")
     service_secret_file: Path | None = Field(default=None, description="the file that holds it")
@@ -41,8 +46,15 @@ class Settings(BaseSettings):
     revocations_stale: Literal["open", "closed"] = Field(
         default="closed", description="while the feed is silent: honour tokens as known, or refuse all with 503"
     )
-    revocations_stale_after_s: float = Field(default=60, ge=25, description="from when on the feed counts as silent")
-    access_ttl_s: int = Field(default=3600, gt=0, description="life of an access token, unless the feed names a longer")
+    revocations_stale_after_s: float = Field(
+        default=60, ge=25, allow_inf_nan=False, description="from when on the feed counts as silent"
+    )
+    access_ttl_s: int = Field(
+        default=3600,
+        gt=0,
+        le=LONGEST_ACCESS_TTL_S,
+        description="life of an access token, unless the feed names a longer",
+    )
     workers: int = Field(default=1, ge=1, le=256, description="processes")
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(default=(), description="exact origins of web pages")
     tls_cert: Path | None = Field(default=None, description="certificate chain, PEM")

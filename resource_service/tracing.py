@@ -1,11 +1,11 @@
 """The id that ties the log lines and the calls of one piece of work together, in this service and beyond.
 
-Source: W3C Trace Context, Level 1.
+Source: W3C Trace Context, Level 1: §3.2.2 the parts of ``traceparent``, §4.2 what is malformed.
 """
 
 import re
 import secrets
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -13,12 +13,16 @@ from typing import Any
 
 from aiohttp import web
 from aiohttp.web_request import BaseRequest
+from multidict import MultiMapping
 
 TRACEPARENT = "traceparent"
 TRACESTATE = "tracestate"
 STATE_LIMIT = 512
 """Characters of ``tracestate`` that are passed on (§3.3.1.5); a longer one is dropped."""
-_SENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(?:-.*)?", re.ASCII)
+# Only a later version than 00 may go on after the flags.
+_SENT = re.compile(
+    r"(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(?:-.*)?", re.ASCII
+)
 _SAMPLED = 1
 
 
@@ -75,13 +79,17 @@ def belong(request: BaseRequest, trace: Trace) -> None:
     request[_KEY] = trace
 
 
-def received(headers: Mapping[str, str]) -> Trace:
-    """Read the trace that a caller names, or begin one if it names none as W3C has it."""
-    sent = _SENT.fullmatch(headers.get(TRACEPARENT, ""))
+def received(headers: MultiMapping[str]) -> Trace:
+    """Read the trace that a caller names, or begin one if it names none, or several, or not as W3C has it."""
+    # What could not be parsed has no headers, and of them not even a multidict.
+    parents = headers.getall(TRACEPARENT, ()) if headers else ()
+    sent = _SENT.fullmatch(parents[0]) if len(parents) == 1 else None
     if sent is None:
         return new_trace()
-    state = headers.get(TRACESTATE, "")
-    return Trace(sent[1], bool(int(sent[2], 16) & _SAMPLED), state if len(state) <= STATE_LIMIT else "")
+    state = ",".join(headers.getall(TRACESTATE, ()))
+    # It goes into a header of this service's own: a byte that none may have would break that call.
+    is_passed_on = len(state) <= STATE_LIMIT and state.isascii() and state.isprintable()
+    return Trace(sent[1], bool(int(sent[2], 16) & _SAMPLED), state if is_passed_on else "")
 
 
 def new_trace() -> Trace:

@@ -11,7 +11,10 @@ from aiohttp.web_request import BaseRequest
 from prometheus_client import CollectorRegistry, Histogram
 
 HEADER = "traceparent"
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?", re.ASCII)
+# Only a later version than 00 may go on after the flags.
+_TRACEPARENT = re.compile(
+    r"(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?", re.ASCII
+)
 _BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 _METHODS = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS"})
 _CURRENT: ContextVar[BaseRequest | None] = ContextVar("request", default=None)
@@ -37,7 +40,9 @@ def add_trace_id(_logger: Any, _method: str, event: MutableMapping[str, Any]) ->
 def trace_id(request: BaseRequest) -> str:
     """Return the id of the trace that *request* belongs to, which is found out once."""
     if TRACE_ID not in request:
-        sent = _TRACEPARENT.fullmatch(request.headers.get(HEADER, ""))
+        # What could not be parsed has no headers, and of them not even a multidict.
+        parents = request.headers.getall(HEADER, ()) if request.headers else ()
+        sent = _TRACEPARENT.fullmatch(parents[0]) if len(parents) == 1 else None
         request[TRACE_ID] = sent[1] if sent else secrets.token_hex(16)
     return request[TRACE_ID]
 

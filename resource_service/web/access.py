@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Literal, TypeVar
 
 from aiohttp import hdrs, web
+from aiohttp.abc import AbstractView
 
 from resource_service.claims import Claims
 from resource_service.errors import CredentialsMissing, InsufficientScope
@@ -33,7 +34,7 @@ def optional(handler: _Marked) -> _Marked:
 
 
 def public(handler: _Marked) -> _Marked:
-    """Let every request through, and do not look at its token.
+    """Let every request through, whatever its token: a good one still says who calls, where :meth:`Bearer.mount` looks.
 
     Raises:
         TypeError: *handler* is a class. Mark the methods of a ``web.View``.
@@ -50,7 +51,7 @@ def _marked(handler: _Marked, access: Access) -> _Marked:
 
 
 def requires(scope: str) -> Callable[[_Handler], _Handler]:
-    """Let only tokens with *scope* through to a handler, or to one method of a ``web.View``.
+    """Let only tokens with *scope* through to a handler: a function, or a method of a ``web.View`` or of any class.
 
     The check is part of the handler, so a forgotten :class:`Bearer` makes it fail, not pass.
 
@@ -62,13 +63,19 @@ def requires(scope: str) -> Callable[[_Handler], _Handler]:
 
     def decorate(handler: _Handler) -> _Handler:
         @functools.wraps(handler)
-        async def checked(target: web.Request | web.View, *args: Any, **kwargs: Any) -> web.StreamResponse:
-            _check_scope(target.request if isinstance(target, web.View) else target, scope)
-            return await handler(target, *args, **kwargs)
+        async def checked(*args: Any, **kwargs: Any) -> web.StreamResponse:
+            _check_scope(_request_among(args), scope)
+            return await handler(*args, **kwargs)
 
         return checked  # type: ignore[return-value]  # of the same signature, which wraps() cannot say for a bound TypeVar
 
     return decorate
+
+
+def _request_among(args: tuple[object, ...]) -> web.Request:
+    """Find the request: a view has it; before a method of any other class comes its object."""
+    found = next(arg for arg in args if isinstance(arg, web.Request | AbstractView))
+    return found.request if isinstance(found, AbstractView) else found
 
 
 def is_public(handler: object) -> bool:
@@ -80,21 +87,23 @@ def access_of(request: web.Request) -> Access:
     """What the route of *request* asks for."""
     handler = request.match_info.handler
     view = getattr(handler, "__wrapped__", handler)  # of a guarded route, whose own handler stands around it
-    if isinstance(view, type):
+    is_view = isinstance(view, type)
+    if is_view:
         handler = getattr(view, request.method.lower(), handler)
     marked: Access | None = getattr(handler, _ATTRIBUTE, None)
     if marked is not None:
         return marked
-    if request.match_info.http_exception is not None or _is_preflight(request):
+    if request.match_info.http_exception is not None:
         return "public"
-    return "required"
+    # A route for any method is no preflight handler: it would serve. That of a view calls a method made for OPTIONS.
+    answers_preflights = is_view or request.match_info.route.method == hdrs.METH_OPTIONS
+    return "public" if answers_preflights and _is_preflight(request) else "required"
 
 
 def _is_preflight(request: web.Request) -> bool:
-    # Browsers never send credentials with a preflight. A route for any method is no preflight handler: it would serve.
+    # Browsers never send credentials with one.
     return (
         request.method == hdrs.METH_OPTIONS
-        and request.match_info.route.method == hdrs.METH_OPTIONS
         and hdrs.ORIGIN in request.headers
         and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers
     )

@@ -14,6 +14,7 @@ otherwise with ``@optional`` or ``@public``, and asks for more with ``@requires(
 import asyncio
 import functools
 import inspect
+import logging
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
@@ -38,7 +39,9 @@ from resource_service.web.challenge import QUOTABLE, refusal
 
 __all__ = ["CLAIMS", "Bearer", "optional", "public", "requires"]
 
-log = structlog.get_logger(__name__)
+# Of `logging`, as those of every module that a mounted Bearer uses: the application around need not know structlog,
+# whose loggers print each line on standard output unless they are told otherwise.
+log = structlog.wrap_logger(logging.getLogger(__name__))
 T = TypeVar("T")
 
 OUTCOMES = ("accepted", "missing", "expired", "revoked", "invalid", "unavailable")

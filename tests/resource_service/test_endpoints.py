@@ -26,6 +26,8 @@ def test_safe_endpoints_are_taken(text: str) -> None:
         ("http://10.0.0.1/jwks.json", "https is needed"),
         ("http://127.0.0.1.evil.example/", "https is needed"),
         ("http://2130706433.example/", "https is needed"),
+        ("http://134744072/", "https is needed"),
+        ("http://0x08080808/", "https is needed"),
         ("https://user:password@auth.example/", "credentials"),
         ("https://auth.example/#keys", "fragment"),
         ("file:///etc/passwd", "not an http"),

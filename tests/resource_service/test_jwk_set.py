@@ -100,6 +100,7 @@ SHARED = Key().jwk
         (jwk_set(SHARED | {"kty": 1}), "without a type"),
         (jwk_set(SHARED | {"crv": []}), "without a type"),
         (jwk_set(_short_rsa()), "shorter than 2048 bits"),
+        (jwk_set(SHARED | {"key_ops": "verify"}), "key_ops is not a list"),
     ],
 )
 def test_an_unusable_set_is_refused(data: bytes, problem: str) -> None:
@@ -117,6 +118,8 @@ def test_an_unusable_set_is_refused(data: bytes, problem: str) -> None:
         [SHARED | {"alg": "HS512"}],
         [SHARED | {"alg": "none"}],
         [SHARED | {"use": "enc"}],
+        [SHARED | {"key_ops": ["sign"]}],
+        [SHARED | {"key_ops": []}],
         [Key(alg="ES256").jwk | {"crv": "P-384"}],
     ],
 )

@@ -90,6 +90,13 @@ async def test_a_silent_server_is_given_up() -> None:
         may_end.set()
 
 
+@pytest.mark.parametrize("host", ["a..b", "a" * 70])
+async def test_a_host_that_cannot_be_asked_for_is_no_surprise(host: str) -> None:
+    """A name that no resolver takes is one line like any other."""
+    with pytest.raises(KeySetRefused, match=r"^key set https://"):
+        await JwksUrl(f"https://{host}/jwks.json").fetch()
+
+
 async def test_an_absent_server_is_no_surprise() -> None:
     """Nobody listens: the keys may come later."""
     with silent_port() as held, pytest.raises(KeySetRefused, match="ClientConnectorError"):

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from resource_service.errors import FeedRefused
 from resource_service.revocation_feed import Answer, RevocationFeed
-from resource_service.revocations import PAUSE_S, WHOLE_EVERY_S, Follower
+from resource_service.revocations import PAUSE_S, SLICE, WHOLE_EVERY_S, Follower
 from resource_service.revoked_sessions import RevokedSessions
 from tests.resource_service.clock import Clock
 from tests.resource_service.services import serving, silent_port, url_of
@@ -100,6 +100,19 @@ async def test_it_goes_on_after_an_interruption_with_overlap(nonsense: object) -
             {"wait": "20", "after": "c3"},
         ] == questions[2:]
         assert {"a", "b", "c"} == set(f.revoked.ids)
+
+
+async def test_a_long_list_is_taken_in_by_slices() -> None:
+    """Requests have their turn meanwhile: each slice is known before the next is looked at."""
+    sids = [f"s{number}" for number in range(3 * SLICE)]
+    known = set()
+    async with _following() as f:
+        f.feed.say("c1", *sids)
+        while len(f.revoked.ids) < len(sids):
+            known.add(len(f.revoked.ids))
+            await asyncio.sleep(0)
+
+    assert {0, SLICE, 2 * SLICE} == known
 
 
 async def test_steady_news_do_not_make_it_spin() -> None:

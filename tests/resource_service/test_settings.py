@@ -104,6 +104,10 @@ def test_the_secret_is_never_shown(environment: pytest.MonkeyPatch) -> None:
         ("LOG_LEVEL", "loud", "RESOURCE_LOG_LEVEL: "),
         ("LEEWAY_S", "nan", "RESOURCE_LEEWAY_S: "),
         ("LEEWAY_S", "-1", "RESOURCE_LEEWAY_S: "),
+        ("REVOCATIONS_STALE_AFTER_S", "inf", "RESOURCE_REVOCATIONS_STALE_AFTER_S: "),
+        ("REVOCATIONS_STALE_AFTER_S", "nan", "RESOURCE_REVOCATIONS_STALE_AFTER_S: "),
+        ("CACHED_TOKENS", "9" * 24, "RESOURCE_CACHED_TOKENS: "),
+        ("ACCESS_TTL_S", "9" * 400, "RESOURCE_ACCESS_TTL_S: "),
         ("TLS_KEY", "key.pem", "RESOURCE_TLS_CERT, RESOURCE_TLS_KEY: "),
     ],
 )

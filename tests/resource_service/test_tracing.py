@@ -7,6 +7,7 @@ import re
 
 import pytest
 from aiohttp import web
+from multidict import CIMultiDict
 
 from resource_service.jwks_url import JwksUrl
 from resource_service.keys import Keys
@@ -29,7 +30,7 @@ PUBLIC = Key(alg="EdDSA")
 )
 def test_the_callers_trace_goes_on(sent: str, sampled: bool) -> None:
     """Id, the sampled flag and the state are the caller's, also in a later version of the header."""
-    assert Trace(ID, sampled, "rojo=1") == received({"traceparent": sent, "tracestate": "rojo=1"})
+    assert Trace(ID, sampled, "rojo=1") == received(CIMultiDict({"traceparent": sent, "tracestate": "rojo=1"}))
 
 
 @pytest.mark.parametrize(
@@ -42,27 +43,44 @@ def test_the_callers_trace_goes_on(sent: str, sampled: bool) -> None:
         f"ff-{ID}-{PARENT}-01",
         f"00-{ID.upper()}-{PARENT}-01",
         f"00-{ID}-{PARENT}-01\n",
+        f"00-{ID}-{PARENT}-01-",
+        f"00-{ID}-{PARENT}-01-what-comes",
         f"00-{ID[:-1]}-{PARENT}-01",
     ],
 )
 def test_what_is_no_trace_begins_one(sent: str) -> None:
     """A malformed header counts as none, and its state does not travel."""
-    trace = received({"traceparent": sent, "tracestate": "rojo=1"})
+    trace = received(CIMultiDict({"traceparent": sent, "tracestate": "rojo=1"}))
 
     assert (32, "", False) == (len(trace.id), trace.state, trace.sampled)
     assert trace.id not in {ID, "0" * 32}
 
 
-def test_a_state_that_is_too_long_is_dropped() -> None:
-    """No caller makes this service send headers without bound."""
-    state = "a" * 513
+def test_of_several_traces_none_goes_on() -> None:
+    """Who else reads the request might take the other one."""
+    parents = [("traceparent", f"00-{ID}-{PARENT}-01")] * 2
 
-    assert Trace(ID, sampled=True) == received({"traceparent": f"00-{ID}-{PARENT}-01", "tracestate": state})
+    assert ID != received(CIMultiDict(parents)).id
+
+
+def test_a_state_in_several_headers_is_one() -> None:
+    """Each vendor's part travels, in the order in which they came."""
+    headers = [("traceparent", f"00-{ID}-{PARENT}-01"), ("tracestate", "a=1"), ("tracestate", "b=2")]
+
+    assert "a=1,b=2" == received(CIMultiDict(headers)).state
+
+
+@pytest.mark.parametrize("state", ["a" * 513, "a=\udcff", "a=é", "a=\x7f"])
+def test_a_state_that_could_not_be_sent_is_dropped(state: str) -> None:
+    """No caller makes this service send headers without bound, or such as no header can be."""
+    assert Trace(ID, sampled=True) == received(
+        CIMultiDict({"traceparent": f"00-{ID}-{PARENT}-01", "tracestate": state})
+    )
 
 
 def test_each_call_is_a_parent_of_its_own() -> None:
     """The trace stays, the parent is new for each call, the flag and the state are handed on."""
-    with working_on(received({"traceparent": f"00-{ID}-{PARENT}-01", "tracestate": "rojo=1"})):
+    with working_on(received(CIMultiDict({"traceparent": f"00-{ID}-{PARENT}-01", "tracestate": "rojo=1"}))):
         calls = [outgoing(), outgoing()]
     found = [FORM.fullmatch(call["traceparent"]) for call in calls]
 

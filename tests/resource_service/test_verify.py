@@ -53,6 +53,13 @@ def test_each_algorithm_is_honoured_with_a_key_of_its_own(alg: str, clock: Clock
     assert ("user-1", SID, "zs", {"read", "write"}) == (claims.sub, claims.sid, claims.username, claims.scopes)
 
 
+def test_only_spaces_separate_scopes(key: Key, clock: Clock) -> None:
+    """Whatever else Unicode knows as white space is none here (RFC 6749 §3.3): it would grant what nobody wrote."""
+    claims = _verifier_for(key, clock).verify(key.token(scope=" read  write\tadmin\u2003root"))
+
+    assert {"read", "write\tadmin\u2003root"} == claims.scopes
+
+
 @pytest.mark.parametrize("alg", ["HS384", "HS512", "none", "RS256", "EdDSA", "hs256", ""])
 def test_the_key_fixes_the_algorithm(alg: str, key: Key, clock: Clock) -> None:
     """A token has no say in how it is verified."""

@@ -70,6 +70,27 @@ class Item(web.View):
         return await plain(self.request)
 
 
+class Preflighted(web.View):
+    """A view that answers preflights by itself, as the mixin of aiohttp-cors makes it."""
+
+    async def get(self) -> web.Response:
+        """For those who are known."""
+        return await plain(self.request)
+
+    async def options(self) -> web.Response:
+        """Tell a browser what is allowed."""
+        return await plain(self.request)
+
+
+class Shelf:
+    """Handlers that share an object."""
+
+    @requires("write")
+    async def fill(self, request: web.Request) -> web.Response:
+        """For writers."""
+        return await plain(request)
+
+
 def foreign_application() -> web.Application:
     """Make it, unguarded."""
     app = web.Application()
@@ -82,6 +103,8 @@ def foreign_application() -> web.Application:
             web.get("/inconsistent", inconsistent),
             web.get("/status", status),
             web.view("/item", Item),
+            web.view("/preflighted-view", Preflighted),
+            web.get("/shelf", Shelf().fill),
             web.options("/preflighted", plain),
             web.route("*", "/anything", plain),
         ]

@@ -54,6 +54,11 @@ BAD = credentials("nonsense")
         ("POST", "/plain", {}, 405),
         ("OPTIONS", "/preflighted", {}, 401),
         ("OPTIONS", "/preflighted", {"Origin": "https://a", "Access-Control-Request-Method": "GET"}, 200),
+        ("OPTIONS", "/preflighted-view", {}, 401),
+        ("OPTIONS", "/preflighted-view", {"Origin": "https://a", "Access-Control-Request-Method": "GET"}, 200),
+        ("GET", "/preflighted-view", {"Origin": "https://a", "Access-Control-Request-Method": "GET"}, 401),
+        ("GET", "/shelf", READER, 403),
+        ("GET", "/shelf", WRITER, 200),
         ("OPTIONS", "/anything", {"Origin": "https://a", "Access-Control-Request-Method": "GET"}, 401),
     ],
 )
@@ -111,6 +116,33 @@ async def test_a_sub_application_can_be_guarded_alone(tmp_path: Path) -> None:
         statuses = [(await session.get(path, headers=h)).status for path, h in _PATHS]
 
     assert [200, 401, 200, 403] == statuses
+
+
+async def test_one_bearer_is_kept_current_for_one_application(tmp_path: Path) -> None:
+    """Two that run at once would share a follower, and the end of one would deafen the other; one after another may."""
+    keys = write_keys(tmp_path / "keys.json", KEY)
+    bearer = Bearer(issuer=ISSUER, audience=AUDIENCE, keys=keys)
+    first, second = web.Application(), web.Application()
+    bearer.mount(first)
+    bearer.mount(second)
+    async with serving(first):
+        with pytest.raises(RuntimeError, match="mount a Bearer on one application"):
+            async with serving(second):
+                pass
+    async with serving(second) as url, aiohttp.ClientSession(url) as session, session.get("/") as answer:
+        assert 404 == answer.status
+
+
+async def test_an_application_that_configures_no_logs_prints_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A refusal is a line of ``logging`` at debug level, not one on standard output that any stranger can add."""
+    caplog.set_level("DEBUG", "resource_service")
+    async with mounted(KEY, tmp_path) as session, session.get("/plain") as answer:
+        assert 401 == answer.status
+
+    assert ("", "") == tuple(capsys.readouterr())
+    assert "request.refused" in caplog.text
 
 
 _PATHS: list[tuple[str, dict[str, str]]] = [
