@@ -22,6 +22,7 @@ HANDLING = 0.4
 DRAINING = 0.2
 _ORIGIN = re.compile(r"https?://[^/\s?#@*]+", re.ASCII)
 LONGEST_ACCESS_TTL_S = 86_400
+LONGEST_SESSION_TTL_S = 10 * 365 * 86_400  # in milliseconds since the epoch, it must fit the database
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -53,9 +54,9 @@ class Settings(BaseSettings):
     access_keys: Path = Path("var/keys/access.jwks.json")
     refresh_keys: Path = Path("var/keys/refresh.jwks.json")
     access_ttl_s: int = Field(3600, ge=1, le=LONGEST_ACCESS_TTL_S)
-    refresh_ttl_s: int = Field(604_800, ge=1)
-    session_ttl_s: int = Field(2_592_000, ge=1)
-    sessions_per_user: int = Field(0, ge=0)  # 0: any number
+    refresh_ttl_s: int = Field(604_800, ge=1, le=LONGEST_SESSION_TTL_S)
+    session_ttl_s: int = Field(2_592_000, ge=1, le=LONGEST_SESSION_TTL_S)
+    sessions_per_user: int = Field(0, ge=0, le=1_000_000)  # 0: any number
     grace_s: int = Field(10, ge=0, le=60)
     workers: int = Field(1, ge=1, le=256)
     shutdown_s: int = Field(10, ge=1, le=600)
@@ -63,7 +64,7 @@ class Settings(BaseSettings):
     service_secret: SecretStr | None = None
     limits_url: SecretStr = SecretStr("memory://")
     hashing_threads: int | None = Field(None, ge=1, le=256)
-    login_failures: int = Field(10, ge=1)
+    login_failures: int = Field(10, ge=1, le=1_000_000)
     password_min_length: int = Field(15, ge=8, le=64)
     tls_cert: Path | None = None
     tls_key: Path | None = None

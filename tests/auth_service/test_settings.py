@@ -50,12 +50,13 @@ def test_lists_are_split_at_commas_and_blanks(monkeypatch: pytest.MonkeyPatch, t
 BAD = {
     "AUTH_PORT": ["http", "-1", "65536", "80.5"],
     "AUTH_ACCESS_TTL_S": ["0", "-1", "1h", "86401", "inf"],
-    "AUTH_REFRESH_TTL_S": ["0", "week"],
-    "AUTH_SESSION_TTL_S": ["0", "month"],
+    "AUTH_REFRESH_TTL_S": ["0", "week", "9" * 18],
+    "AUTH_SESSION_TTL_S": ["0", "month", "9" * 18],
+    "AUTH_SESSIONS_PER_USER": ["-1", "9" * 18],
     "AUTH_GRACE_S": ["-1", "61", "x"],
     "AUTH_WORKERS": ["0", "many", "257"],
     "AUTH_SHUTDOWN_S": ["0", "x"],
-    "AUTH_LOGIN_FAILURES": ["0", "x"],
+    "AUTH_LOGIN_FAILURES": ["0", "x", "9" * 18],
     "AUTH_ISSUER": [
         "auth.example",
         "ftp://auth.example",
