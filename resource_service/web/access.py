@@ -34,7 +34,7 @@ def optional(handler: _Marked) -> _Marked:
 
 
 def public(handler: _Marked) -> _Marked:
-    """Let every request through, whatever its token: a good one still says who calls, where :meth:`Bearer.mount` looks.
+    """Let every request through, whatever its token. The middleware still says who calls, where the token is good.
 
     Raises:
         TypeError: *handler* is a class. Mark the methods of a ``web.View``.

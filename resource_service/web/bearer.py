@@ -45,7 +45,7 @@ log = structlog.wrap_logger(logging.getLogger(__name__))
 T = TypeVar("T")
 
 OUTCOMES = ("accepted", "missing", "expired", "revoked", "invalid", "unavailable")
-"""What can become of a request to a route that is not public."""
+"""What can become of a request whose token is looked at."""
 
 
 class Bearer:
