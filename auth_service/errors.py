@@ -9,6 +9,7 @@
     ├── InvalidGrant              400 invalid_grant, with a reason
     ├── InvalidCredentials        401 invalid_credentials
     ├── InvalidToken              401 invalid_token
+    │   └── CredentialsMissing        401 missing_credentials
     ├── RequestTimeout            408 request_timeout
     ├── PayloadTooLarge           413 payload_too_large
     ├── UnsupportedMediaType      415 unsupported_media_type
@@ -96,11 +97,18 @@ class InvalidCredentials(AuthError):
 
 
 class InvalidToken(AuthError):
-    """The access token of a call to this service is missing or refused (RFC 6750 §3.1)."""
+    """The token of a call to this service is refused (RFC 6750 §3.1)."""
 
     status = 401
     code = "invalid_token"
     description = "A valid access token is needed."
+
+
+class CredentialsMissing(InvalidToken):
+    """A call to this service came without a bearer token: its challenge names no error (RFC 6750 §3.1)."""
+
+    code = "missing_credentials"
+    description = "Send a token in the Authorization header, as Bearer."
 
 
 class RequestTimeout(AuthError):

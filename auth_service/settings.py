@@ -77,6 +77,8 @@ class Settings(BaseSettings):
         parts = urlsplit(value)
         if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment:
             raise ValueError("must be a URL without query and fragment (RFC 8414 §2)")
+        if not value.isascii() or not value.isprintable() or '"' in value or "\\" in value:
+            raise ValueError("must be printable ASCII without quotes or backslashes: it names the realm of challenges")
         return value
 
     @field_validator("cors_origins")

@@ -8,9 +8,17 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from auth_service.errors import AuthError, InvalidGrant, InvalidToken, PayloadTooLarge, TooManyAttempts, Unavailable
+from auth_service.errors import (
+    AuthError,
+    CredentialsMissing,
+    InvalidGrant,
+    InvalidToken,
+    PayloadTooLarge,
+    TooManyAttempts,
+    Unavailable,
+)
 from auth_service.web.addresses import client_address
-from auth_service.web.keys import EVENTS
+from auth_service.web.keys import EVENTS, SETTINGS
 from auth_service.web.refresh_cookie import forget_cookie
 
 log = structlog.get_logger(__name__)
@@ -27,9 +35,9 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
             log.error("unavailable", problem=str(exc))  # noqa: TRY400 - an expected failure needs no traceback
         if isinstance(exc, TooManyAttempts):
             request.app[EVENTS].throttled(request.path, client_address(request))
-        return _answer(exc)
+        return _answer(exc, request.app[SETTINGS].issuer)
     except web.HTTPRequestEntityTooLarge:
-        return _answer(PayloadTooLarge())
+        return _answer(PayloadTooLarge(), request.app[SETTINGS].issuer)
     except web.HTTPException as exc:
         if exc.status < HTTPStatus.BAD_REQUEST:
             raise
@@ -40,12 +48,13 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         return http_error_response(500)
 
 
-def _answer(exc: AuthError) -> web.Response:
+def _answer(exc: AuthError, realm: str) -> web.Response:
     headers = {}
     if exc.retry_after_s is not None:
         headers["Retry-After"] = str(exc.retry_after_s)
     if isinstance(exc, InvalidToken):
-        headers["WWW-Authenticate"] = f'Bearer error="{exc.code}"'
+        error = "" if isinstance(exc, CredentialsMissing) else f', error="{exc.code}"'
+        headers["WWW-Authenticate"] = f'Bearer realm="{realm}"{error}'
     response = error_response(exc.status, exc.code, exc.description, reason=exc.reason, headers=headers)
     if isinstance(exc, InvalidGrant) and exc.forgets_cookie:
         forget_cookie(response)

@@ -63,6 +63,8 @@ BAD = {
         "https://auth.example?x",
         "https://auth.example#x",
         "http://[",
+        'https://auth.example/"',
+        "https://auth.example/ü",
     ],
     "AUTH_CORS_ORIGINS": [
         "*",

@@ -6,34 +6,47 @@ from pydantic import SecretStr
 from tests.auth_service.conftest import StartAuth
 from tests.auth_service.running import Auth
 
+REALM = 'Bearer realm="https://auth.example"'
 SECRET = "0123456789abcdef0123456789abcdef"
 USER_CALLS = [("GET", "/sessions"), ("DELETE", "/sessions/x"), ("POST", "/password")]
 SERVICE_CALLS = [("POST", "/introspect"), ("GET", "/revocations")]
 
 
 async def refused(auth: Auth, method: str, path: str, *authorization: str) -> bool:
-    """Whether a call with these Authorization headers is a 401 of the one shape, with a challenge."""
+    """Whether a call with these Authorization headers is a 401 of the one shape, with a challenge that says why."""
+    return ("invalid_token", f'{REALM}, error="invalid_token"') == await answer(auth, method, path, *authorization)
+
+
+async def answer(auth: Auth, method: str, path: str, *authorization: str) -> tuple[str, str]:
+    """Return error and challenge of the 401 that a call with these Authorization headers gets."""
     headers = [("Authorization", value) for value in authorization]
     response = await auth.client.request(method, path, headers=headers, json={"token": "x"})
     body = await response.json()
-    return (401, "invalid_token", 'Bearer error="invalid_token"') == (
-        response.status,
-        body.get("error"),
-        response.headers.get("WWW-Authenticate"),
-    )
+
+    assert 401 == response.status
+    return body["error"], response.headers["WWW-Authenticate"]
 
 
 @pytest.mark.parametrize(("method", "path"), USER_CALLS + SERVICE_CALLS)
-@pytest.mark.parametrize(
-    "authorization", [[], [""], ["Bearer"], ["Bearer "], ["Bearer x"], ["Basic eDp4"], ["Bearer a", "Bearer b"]]
-)
+@pytest.mark.parametrize("authorization", [["Bearer"], ["Bearer "], ["Bearer x"], ["Bearer a", "Bearer b"]])
 async def test_a_call_without_good_credentials_is_refused(
     start_auth: StartAuth, method: str, path: str, authorization: list[str]
 ) -> None:
-    """No credentials, another scheme, two headers, noise: 401 invalid_token with a challenge."""
+    """Noise, nothing, two headers: 401 invalid_token with a challenge."""
     auth = await start_auth(service_secret=SecretStr(SECRET))
 
     assert await refused(auth, method, path, *authorization)
+
+
+@pytest.mark.parametrize(("method", "path"), USER_CALLS + SERVICE_CALLS)
+@pytest.mark.parametrize("authorization", [[], [""], ["Basic eDp4"]])
+async def test_a_call_without_credentials_is_told_what_is_needed(
+    start_auth: StartAuth, method: str, path: str, authorization: list[str]
+) -> None:
+    """None, or those of another scheme: the challenge names the realm and no error (RFC 6750 §3.1)."""
+    auth = await start_auth(service_secret=SecretStr(SECRET))
+
+    assert ("missing_credentials", REALM) == await answer(auth, method, path, *authorization)
 
 
 @pytest.mark.parametrize(("method", "path"), SERVICE_CALLS)
@@ -42,7 +55,7 @@ async def test_a_caller_that_is_no_service_leaves_its_event(
     auth: Auth, method: str, path: str, authorization: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With a wrong secret or none at all."""
-    await refused(auth, method, path, *authorization)
+    await answer(auth, method, path, *authorization)
 
     assert 1 == capsys.readouterr().out.count("service.refused")
 
