@@ -28,4 +28,7 @@ def main() -> int:
     except Unavailable as exc:
         print(f"auth_service: the database does not answer: {exc}".splitlines()[0], file=sys.stderr)
         return EXIT_PROBLEM
+    except OSError as exc:
+        print(f"auth_service: {exc.filename or 'standard output'}: {exc.strerror}", file=sys.stderr)
+        return EXIT_PROBLEM
     return 0

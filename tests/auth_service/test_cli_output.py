@@ -1,6 +1,8 @@
 """Every command speaks to people and, with ``--json``, to programs."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from auth_service.keys import read_key_file
 from tests.auth_service.command_line import Run, problem
 
 PASSWORD = "correct horse battery"
+FULL = Path("/dev/full")
 FOR_PROGRAMS = ("keys", "users", "sessions")
 
 
@@ -44,6 +47,18 @@ def test_every_command_has_an_answer_for_programs(command: click.Command) -> Non
     helps = [option.help for option in command.params if "--json" in option.opts]  # type: ignore[attr-defined]
 
     assert ["For programs."] == helps
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="the device is Linux's")
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_an_answer_that_cannot_be_written_is_one_line(run: Run, options: tuple[str, ...]) -> None:
+    """A disk that is full behind standard output is a problem like others, not a traceback."""
+    assert 0 == run("migrate").status
+    command = [sys.executable, "-m", "auth_service", "users", "list", *options]
+    with FULL.open("wb") as full:
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+
+    assert (2, "auth_service: standard output: No space left on device\n") == (ended.returncode, ended.stderr)
 
 
 def test_who_is_disabled_and_enabled_is_shown(run: Run, zs: dict[str, Any]) -> None:
