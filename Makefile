@@ -1,7 +1,7 @@
 # `make` alone lists the targets. Needs only Python >= 3.11; PYTHON, VENV and PYTEST_WORKERS may be set.
 PYTHON ?= python3
 VENV ?= .venv
-PYTEST_WORKERS ?= 2
+PYTEST_WORKERS ?= 3
 BIN := $(VENV)/bin
 PACKAGES := auth_service resource_service client
 AUDIT = $(BIN)/python requirements/audit.py requirements/main.txt requirements/otel.txt
@@ -32,7 +32,7 @@ demo: $(VENV)/.main ## log in, expire, refresh once per burst, catch a thief (ab
 up: $(VENV)/.main ## run both services and the web page for play, until Ctrl-C
 	$(BIN)/python -m client up
 
-test: setup ## the whole suite, in two processes: much of it waits
+test: setup ## the whole suite, in three processes: much of it waits
 	$(BIN)/python -m pytest --numprocesses=$(PYTEST_WORKERS) --dist=worksteal $(PYTEST_ARGS)
 
 chaos: setup ## the soak: kill services and databases under mixed load, add all up (CHAOS_S=120 seconds)
