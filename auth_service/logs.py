@@ -1,5 +1,6 @@
 """Structured logs: JSON lines on standard error, from this service and from the libraries alike."""
 
+import contextlib
 import logging
 import sys
 
@@ -28,7 +29,7 @@ def configure_logs(level: str, *processors: structlog.types.Processor) -> None:
     structlog.configure(
         processors=[*shared, _TRACES, structlog.processors.JSONRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=lambda *_names: _LastingLogger(sys.stderr),
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(without_header_bytes)
@@ -44,6 +45,18 @@ def configure_logs(level: str, *processors: structlog.types.Processor) -> None:
     )
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.basicConfig(level=max(number, logging.INFO), handlers=[handler], force=True)
+
+
+class _LastingLogger(structlog.WriteLogger):
+    """Loses a line that cannot be written, as the standard library's handlers do: no request fails by its log."""
+
+    def msg(self, message: str) -> None:
+        """Write one line, if the disk or the reader of the pipe takes it."""
+        with contextlib.suppress(OSError, ValueError):
+            super().msg(message)
+
+    log = debug = info = warn = warning = msg
+    fatal = failure = err = error = critical = exception = msg
 
 
 def without_header_bytes(record: logging.LogRecord) -> bool:

@@ -90,6 +90,14 @@ class Settings(BaseSettings):
                 raise ValueError("must be exact origins such as https://app.example; * is refused")
         return value
 
+    @field_validator("access_keys", "refresh_keys", "tls_cert", "tls_key")
+    @classmethod
+    def _path_is_no_content(cls, value: Path | None) -> Path | None:
+        # AUTH_X_FILE names a file that holds the path. A path that cannot be opened is printed: keys must not be.
+        if value is not None and (len(str(value).splitlines()) > 1 or str(value).lstrip().startswith("{")):
+            raise ValueError("must be a path, not what the file holds")
+        return value
+
     @field_validator("service_secret")
     @classmethod
     def _secret_is_long(cls, value: SecretStr | None) -> SecretStr | None:

@@ -51,7 +51,7 @@ class Connect:
 
         try:
             connection = await asyncpg.connect(dsn, timeout=self._timeout_s)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as exc:
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, ValueError) as exc:
             # Its text may quote the address with the password; the kind says what an operator needs.
             raise ConnectionError(type(exc).__name__) from None
         self._good = dsn
@@ -67,12 +67,17 @@ def each_host(dsn: str) -> list[str]:
     Source: libpq's connection URIs, https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING
     """
     url = urlsplit(dsn)
-    query = dict(parse_qsl(url.query))
+    query = dict(parse_qsl(url.query, strict_parsing=True)) if url.query else {}
+    if url.fragment:
+        raise ValueError("a fragment: a password that is not escaped")
     if query.get("target_session_attrs") == "prefer-standby":
         return [dsn]  # whether a primary will do depends on the other hosts
     credentials, at, hosts = url.netloc.rpartition("@")
     if hosts:
-        return [url._replace(netloc=f"{credentials}{at}{host}").geturl() for host in hosts.split(",")]
+        split = [url._replace(netloc=f"{credentials}{at}{host}") for host in hosts.split(",")]
+        for one in split:
+            _ = one.port  # what is no number may be part of a password that is not escaped
+        return [one.geturl() for one in split]
     if "," not in query.get("host", ""):
         return [dsn]
     named = query["host"].split(",")

@@ -267,7 +267,7 @@ def open_database(url: str) -> Database:
         return PostgresqlDatabase(url)
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise StartupError("AUTH_DATABASE_URL: not a database URL") from None
     if parsed.drivername != "sqlite" or not parsed.database or parsed.database == ":memory:":
         raise StartupError("AUTH_DATABASE_URL: must be sqlite:///path or postgresql://…")

@@ -161,3 +161,18 @@ def test_a_trace_shows_no_values() -> None:
     assert ["unexpected", "Unhandled exception"] == [json.loads(line)["event"] for line in lines]
     assert all("RuntimeError" in line and "log_in" in line for line in lines)
     assert not [line for line in lines if PASSWORD in line]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the device is Linux's")
+def test_a_log_that_cannot_be_written_fails_nobody() -> None:
+    """A full disk behind standard error costs lines, not requests."""
+    code = (
+        "import structlog; from auth_service.logs import configure_logs; configure_logs('info'); "
+        "log = structlog.get_logger(); log.info('a'); log.error('b'); log.critical('c'); print('lives')"
+    )
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(
+            [sys.executable, "-c", code], stderr=full, stdout=subprocess.PIPE, text=True, check=False
+        )
+
+    assert "lives\n" == ended.stdout

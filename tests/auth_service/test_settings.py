@@ -47,6 +47,7 @@ def test_lists_are_split_at_commas_and_blanks(monkeypatch: pytest.MonkeyPatch, t
     assert ("https://a.example", "https://b.example") == load_settings().cors_origins
 
 
+SECRET = {"AUTH_SERVICE_SECRET", "AUTH_ACCESS_KEYS", "AUTH_REFRESH_KEYS"}
 BAD = {
     "AUTH_PORT": ["http", "-1", "65536", "80.5"],
     "AUTH_ACCESS_TTL_S": ["0", "-1", "1h", "86401", "inf"],
@@ -79,6 +80,8 @@ BAD = {
     "AUTH_SERVICE_SECRET": ["short"],
     "AUTH_TRUSTED_PROXIES": ["proxy.example", "10.0.0.1/8", "10.0.0.0/33"],
     "AUTH_LOG_LEVEL": ["loud"],
+    "AUTH_ACCESS_KEYS": ['{"keys": []}', "-----BEGIN\nx"],
+    "AUTH_REFRESH_KEYS": ['{"keys": []}'],
     "AUTH_TLS_CERT": ["cert.pem"],
     "AUTH_TLS_KEY": ["key.pem"],
 }
@@ -92,7 +95,9 @@ def test_a_bad_setting_is_one_line_that_names_it(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(StartupError, match=name) as caught:
         load_settings()
     assert "\n" not in str(caught.value)
-    assert name != "AUTH_SERVICE_SECRET" or value not in str(caught.value)
+    assert name not in {"AUTH_SERVICE_SECRET", "AUTH_ACCESS_KEYS", "AUTH_REFRESH_KEYS"} or value not in str(
+        caught.value
+    )
 
 
 def test_every_problem_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -284,7 +284,17 @@ def test_hosts_of_a_url_are_told_apart(url: str, each: list[str]) -> None:
     assert each == each_host(url)
 
 
-@pytest.mark.parametrize("url", ["postgresql://u:hunter2@[h/db", "postgresql://u:hunter2@/db?host=a,b&port=1,2,3"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:hunter2@[h/db",
+        "postgresql://u:hunter2@/db?host=a,b&port=1,2,3",
+        "postgresql://u:hun/ter2@h:5432/db",
+        "postgresql://u:hun#ter2@h:5432/db",
+        "postgresql://u:12?hunter2@h:5432/db",
+        "mysql://u:hunter2@h:port/db",
+    ],
+)
 def test_a_url_that_cannot_be_read_is_named(url: str) -> None:
     """One line that names the setting, without the URL."""
     with pytest.raises(StartupError, match=r"^AUTH_DATABASE_URL: not a database URL$"):
