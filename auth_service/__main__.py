@@ -2,7 +2,16 @@
 
 import sys
 
-from auth_service.cli import main
+from dualtoken_serving.command import naming_the_extra
+
+
+def main() -> int:
+    """Run a command."""
+    with naming_the_extra("auth", __package__):
+        from .cli import main as run
+
+        return run()
+
 
 if __name__ == "__main__":
     sys.exit(main())

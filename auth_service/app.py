@@ -1,47 +1,99 @@
 """Wiring: the one module that names concrete parts."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
-import aiohttp_cors
 import structlog
 from aiohttp import web
 
-from auth_service.access_tokens import AccessTokens
-from auth_service.accounts import Accounts
-from auth_service.cores import share_of_cores
-from auth_service.counters import Counters
-from auth_service.errors import StartupError
-from auth_service.events import Events
-from auth_service.introspection import Introspection
-from auth_service.janitor import Janitor
-from auth_service.keys import Jwk, public_jwk, read_key_file, secret_of
-from auth_service.password_rules import password_rule
-from auth_service.passwords import Passwords
-from auth_service.refresh_tokens import RefreshKey, RefreshTokens
-from auth_service.refusals import HoldBack
-from auth_service.revocations import RevocationFeed
-from auth_service.rotation import Policy
-from auth_service.sessions import Clock, Lifetimes, Sessions, wall_clock
-from auth_service.settings import DRAINING, LONGEST_ACCESS_TTL_S, Settings
-from auth_service.store.sql import open_store
-from auth_service.throttle import Throttle
-from auth_service.watched_keys import WatchedKeys
-from auth_service.web import docs, health, introspection, login, logout, metadata, refresh, revocations
-from auth_service.web import sessions as own_sessions
-from auth_service.web.bodies import MAX_BODY_BYTES
-from auth_service.web.errors import errors_as_json
-from auth_service.web.keys import ACCOUNTS, EVENTS, INTROSPECTION, PUBLIC_KEYS, REVOCATIONS, SESSIONS, SETTINGS
-from auth_service.web.protocol import REQUEST_TIMES
-from auth_service.web.tracing import RequestTimes
+from dualtoken_serving.cors import allow_origins
+from dualtoken_serving.metrics import Metrics
+from dualtoken_serving.settings_source import file_of
 
-# Entries of the feed outlive every use of a token: the longest life that could be set, since it may have been lowered a
-# moment ago; what verifiers may add to it, which is 300 s; and a minute.
-_KEEP_MS = (LONGEST_ACCESS_TTL_S + 360) * 1000
+from .domain.clock import Clock, steady_clock, wall_clock
+from .domain.jwk import Jwk, secret_of
+from .domain.proof import Nonces
+from .domain.rotation import RotationPolicy
+from .errors import StartupError
+from .events.assertions import AssertionEvents
+from .events.backend import BackendEvents
+from .events.events import Events
+from .keys import built
+from .keys.issuer_keys import Issuers
+from .keys.jwk_file import read_key_file
+from .keys.watched_secret import WatchedSecret
+from .keys.watcher import WatchedKeys
+from .login_guard.call_limit import CallLimit
+from .login_guard.counters import Counters
+from .login_guard.cpu_quota import share_of_cores
+from .login_guard.delay import DelayedRefusal
+from .login_guard.hashing import Passwords
+from .login_guard.judge import Judge
+from .login_guard.request_limit import RequestLimit
+from .login_guard.stand_ins import StandIns
+from .login_guard.throttle import Throttle
+from .settings import DRAINING, LONGEST_ACCESS_TTL_S, Settings
+from .store.sql import open_store
+from .tokens.access import AccessTokens, require_room
+from .tokens.keyed_hmac import KeyedHmac
+from .tokens.refresh import RefreshTokens
+from .tokens.session_code import SealedCodes
+from .use_cases.accounts import Accounts
+from .use_cases.assertions import Assertions
+from .use_cases.clock_guard import ClockGuard
+from .use_cases.expired_sessions import Janitor
+from .use_cases.hash_sampling import HashSampling
+from .use_cases.introspection import Introspection
+from .use_cases.proofs import Proofs
+from .use_cases.revocation_feed import RevocationFeed
+from .use_cases.session_codes import SessionCodes
+from .use_cases.session_terms import Lifetimes
+from .use_cases.session_tokens import SessionTokens
+from .use_cases.sessions import Sessions
+from .use_cases.users import Users
+from .web import (
+    backend_sessions,
+    docs,
+    health,
+    introspection,
+    login,
+    logout,
+    metadata,
+    refresh,
+    revocations,
+    token,
+    users,
+)
+from .web import sessions as own_sessions
+from .web.app_keys import (
+    ACCOUNTS,
+    ASSERTIONS,
+    BACKEND_CALLS,
+    BACKEND_EVENTS,
+    BACKEND_SECRET,
+    EVENTS,
+    INTROSPECTION,
+    LISTING_LIMIT,
+    PROOFS,
+    PUBLIC_KEYS,
+    REFRESH_LIMIT,
+    REVOCATIONS,
+    SERVICE_SECRET,
+    SESSION_CODES,
+    SESSIONS,
+    SETTINGS,
+    USERS,
+)
+from .web.bodies import MAX_BODY_BYTES
+from .web.errors import errors_as_json
+
+# Entries of the feed outlive every use of a token: its life, what verifiers may add to it (300 s), and a minute.
+_USED_LATER_MS = 360_000
+_KEEP_MS = LONGEST_ACCESS_TTL_S * 1000 + _USED_LATER_MS
 
 log = structlog.get_logger(__name__)
 
@@ -50,37 +102,48 @@ def create_app(
     settings: Settings,
     *,
     clock: Clock = wall_clock,
+    steady: Clock | None = None,
     make_passwords: Callable[[], Passwords] | None = None,
-    hold_back: HoldBack | None = None,
+    delayed: DelayedRefusal | None = None,
 ) -> web.Application:
     """Wire one auth service. Reads the key files; everything else opens on start-up.
 
     Args:
         settings: what the environment says.
         clock: milliseconds since the epoch.
+        steady: milliseconds that pass whatever becomes of the date, so that a jump of *clock* is noticed; the machine's
+            by default. Another *clock* without one is believed.
         make_passwords: opens the pool that hashes passwords, instead of one of the settings; the application closes it.
-        hold_back: what slows refusals down, instead of a second's wait.
+        delayed: what slows refusals down, instead of a second's wait.
 
     Raises:
-        StartupError: a key file is missing or wrong, or both hold the same secret.
+        StartupError: a key file or that of trusted issuers is missing or wrong, or both hold the same secret.
     """
-    _require_keys_apart(settings)
     app = web.Application(middlewares=[errors_as_json], client_max_size=MAX_BODY_BYTES)
-    app[SETTINGS], app[EVENTS] = settings, Events()
-    app[REQUEST_TIMES] = RequestTimes(app[EVENTS].registry)
+    app[SETTINGS], app[EVENTS], app[BACKEND_EVENTS] = settings, Events(), BackendEvents()
+    app[SERVICE_SECRET], app[BACKEND_SECRET] = _secrets(settings)
+    app[REFRESH_LIMIT] = RequestLimit(settings.refreshes_per_minute)
+    app[LISTING_LIMIT] = RequestLimit(settings.listings_per_minute)
+    Metrics("auth", app[EVENTS].registry, clock=clock).attach(app)
     health.share_answers(app, clock)
     # The memory of hashes, too, is multiplied by the workers.
     cores = settings.hashing_threads or share_of_cores(settings.workers)
     parts = _Parts(
         access=WatchedKeys(settings.access_keys, lambda keys: _access_tokens(keys, settings)),
         refresh=WatchedKeys(settings.refresh_keys, lambda keys: _refresh_tokens(keys, settings)),
+        codes=WatchedKeys(settings.refresh_keys, built.session_codes),
+        stand_ins=WatchedKeys(settings.refresh_keys, built.stand_in_mac),
+        issuers=Issuers(settings.trusted_issuers, AssertionEvents(app[EVENTS].registry)),
         counters=Counters(settings.limits_url.get_secret_value()),
-        refusals=hold_back or HoldBack(),
+        refusals=delayed or DelayedRefusal(),
         make_passwords=make_passwords or partial(Passwords, cores=cores),
         clock=clock,
+        steady=steady or (steady_clock if clock is wall_clock else None),
     )
-    app[PUBLIC_KEYS] = WatchedKeys(settings.access_keys, _public_keys)
-    app.cleanup_ctx.append(partial(_open_sessions, parts=parts))
+    app[PUBLIC_KEYS] = WatchedKeys(settings.access_keys, built.public_keys)
+    nonces = WatchedKeys(settings.refresh_keys, built.nonces)
+    app[PROOFS] = Proofs([settings.issuer, *settings.dpop_htu], nonces, app[EVENTS], clock)
+    app.cleanup_ctx.append(partial(_open_sessions, parts=parts, nonces=nonces))
     app.on_shutdown.append(_let_followers_go)
     _add_routes(app, settings.cors_origins)
     return app
@@ -92,42 +155,86 @@ class _Parts:
 
     access: WatchedKeys[AccessTokens]
     refresh: WatchedKeys[RefreshTokens]
+    codes: WatchedKeys[SealedCodes]
+    stand_ins: WatchedKeys[KeyedHmac]
+    issuers: Issuers
     counters: Counters
-    refusals: HoldBack
+    refusals: DelayedRefusal
     make_passwords: Callable[[], Passwords]
     clock: Clock
+    steady: Clock | None
 
 
-async def _open_sessions(app: web.Application, parts: _Parts) -> AsyncIterator[None]:
+async def _open_sessions(app: web.Application, parts: _Parts, nonces: WatchedKeys[Nonces]) -> AsyncIterator[None]:
     settings, events = app[SETTINGS], app[EVENTS]
-    access, refresh, refusals, clock = parts.access, parts.refresh, parts.refusals, parts.clock
+    access, refresh, refusals = parts.access, parts.refresh, parts.refusals
     throttle = Throttle(parts.counters, settings.login_failures)
-    rule = password_rule(settings.password_min_length, settings.issuer)
     lifetimes = _lifetimes(settings)
     policy = lifetimes.policy
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(open_store(settings.database_url.get_secret_value()))
+        store = await stack.enter_async_context(
+            open_store(*settings.database, accept_newer=settings.accept_newer_schema)
+        )
         stack.push_async_callback(parts.counters.aclose)
         passwords = stack.enter_context(_open_passwords(parts.make_passwords))
-        for keys in (access, refresh, app[PUBLIC_KEYS]):
+        judge = Judge(passwords.lanes, settings.password_min_length, settings.issuer)
+        stack.callback(judge.close)
+        stand_ins = StandIns(lambda: parts.stand_ins.current)
+        passwords.stand_in = stand_ins.hash_for
+        sampling = HashSampling(store, stand_ins)
+        await sampling.look()
+        await stack.enter_async_context(_running(sampling.run()))
+        for keys in (access, refresh, parts.codes, parts.stand_ins, nonces, app[PUBLIC_KEYS]):
             await stack.enter_async_context(_running(keys.watch()))
-        await stack.enter_async_context(_running(Janitor(store, clock, keep=_KEEP_MS).run()))
-        app[SESSIONS] = Sessions(store, passwords, throttle, refusals, access, refresh, lifetimes, events, clock)
-        app[ACCOUNTS] = Accounts(store, passwords, throttle, refusals, access, policy, rule, events, clock)
-        app[INTROSPECTION] = Introspection(store, access, refresh, policy, clock)
-        passwords.on_waiting = events.hashing
-        app[REVOCATIONS] = RevocationFeed(store, clock, keep=_KEEP_MS)
+        clock = agreed = certain = parts.clock
+        if parts.steady is not None:
+            clock = guard = ClockGuard(store, parts.clock, parts.steady, events)
+            agreed, certain = guard.agreed, guard.certain
+            await guard.compare()
+            await stack.enter_async_context(_running(guard.run()))
+        await stack.enter_async_context(_running(Janitor(store, certain, keep=_KEEP_MS).run()))
+        tokens = SessionTokens(access, refresh, lifetimes, clock)
+        app[SESSIONS] = Sessions(store, passwords, throttle, refusals, tokens, lifetimes, events, agreed)
+        app[ACCOUNTS] = Accounts(store, passwords, throttle, refusals, tokens, policy, judge, events, agreed)
+        room = partial(require_room, issuer=settings.issuer, audience=settings.audiences)
+        app[USERS] = Users(store, passwords, judge, room, events, app[BACKEND_EVENTS], agreed)
+        app[BACKEND_CALLS] = CallLimit(parts.counters, settings.backend_calls, "backend")
+        stack.push_async_callback(parts.issuers.aclose)
+        app[ASSERTIONS] = Assertions(parts.issuers, app[SESSIONS], store, throttle, refusals, clock)
+        heard = (parts.issuers.events, app[BACKEND_EVENTS])
+        app[SESSION_CODES] = SessionCodes(parts.codes, app[SESSIONS], store, throttle, refusals, *heard, agreed)
+        app[INTROSPECTION] = Introspection(store, tokens, policy, agreed)
+        passwords.lanes.tell(events.hashing)
+        keep = settings.access_ttl_s * 1000 + _USED_LATER_MS
+        app[REVOCATIONS] = RevocationFeed(store, agreed, keep=keep, longest=_KEEP_MS)
         yield
         await app[SESSIONS].drain(settings.shutdown_s * DRAINING)
 
 
-def _require_keys_apart(settings: Settings) -> None:
-    """Whoever verifies access tokens with a shared key must not be able to make refresh tokens with it."""
-    access, refresh = (
-        {secret_of(key) for key in read_key_file(path) if key["kty"] == "oct"}
-        for path in (settings.access_keys, settings.refresh_keys)
+def _secrets(settings: Settings) -> tuple[WatchedSecret, WatchedSecret]:
+    """Return what opens the calls of services, and those of the backend: never the same."""
+
+    def refuse(other: WatchedSecret, values: tuple[str, ...]) -> None:
+        if not set(values).isdisjoint(other.values):
+            raise ValueError("shares a value with the other secret")
+
+    service: WatchedSecret = WatchedSecret(
+        settings.service_secret, file_of(Settings, "service_secret"), refuse=lambda values: refuse(backend, values)
     )
-    if access & refresh:
+    backend = WatchedSecret(
+        settings.backend_secret, file_of(Settings, "backend_secret"), refuse=lambda values: refuse(service, values)
+    )
+    return service, backend
+
+
+def _require_apart(keys: list[Jwk], settings: Settings, other: Path) -> None:
+    """Whoever verifies access tokens with a shared key must not be able to make refresh tokens with it.
+
+    Raises:
+        StartupError: *keys*, which one of the files holds now, share a secret with the *other*.
+    """
+    mine, others = ({secret_of(key) for key in each if key["kty"] == "oct"} for each in (keys, read_key_file(other)))
+    if mine & others:
         raise StartupError(f"{settings.access_keys} and {settings.refresh_keys} hold the same secret")
 
 
@@ -136,21 +243,19 @@ async def _let_followers_go(app: web.Application) -> None:
 
 
 def _access_tokens(keys: list[Jwk], settings: Settings) -> AccessTokens:
-    return AccessTokens(keys, issuer=settings.issuer, audience=settings.audience, ttl_s=settings.access_ttl_s)
+    _require_apart(keys, settings, settings.refresh_keys)
+    return AccessTokens(keys, issuer=settings.issuer, audience=settings.audiences, ttl_s=settings.access_ttl_s)
 
 
 def _refresh_tokens(keys: list[Jwk], settings: Settings) -> RefreshTokens:
+    _require_apart(keys, settings, settings.access_keys)
     if any(key["kty"] != "oct" for key in keys):
         raise StartupError(f"{settings.refresh_keys}: refresh tokens are signed by shared keys alone (alg HS256)")
-    return RefreshTokens([RefreshKey(key["kid"], secret_of(key)) for key in keys])
-
-
-def _public_keys(keys: list[Jwk]) -> bytes:
-    return json.dumps({"keys": [public for key in keys if (public := public_jwk(key)) is not None]}).encode()
+    return RefreshTokens(built.refresh_keys(keys))
 
 
 def _lifetimes(settings: Settings) -> Lifetimes:
-    policy = Policy(refresh_ttl=settings.refresh_ttl_s * 1000, grace=settings.grace_s * 1000)
+    policy = RotationPolicy(refresh_ttl=settings.refresh_ttl_s * 1000, grace=settings.grace_s * 1000)
     return Lifetimes(policy, session_ttl=settings.session_ttl_s * 1000, sessions_per_user=settings.sessions_per_user)
 
 
@@ -181,37 +286,14 @@ def _log_the_end(task: asyncio.Task[None]) -> None:
 
 
 def _add_routes(app: web.Application, origins: tuple[str, ...]) -> None:
-    app.add_routes(
-        [
-            web.get("/", metadata.index),
-            web.get("/health/live", health.live),
-            web.get("/health/ready", health.ready),
-            web.get("/metrics", health.metrics),
-            web.get("/openapi.json", docs.openapi),
-            web.get("/docs", docs.docs),
-            web.post("/introspect", introspection.introspect),
-            web.get("/revocations", revocations.revocations),
-        ]
-    )
-    for_browsers = app.add_routes(
-        [
-            web.post("/login", login.login),
-            web.post("/refresh", refresh.refresh),
-            web.post("/logout", logout.logout),
-            web.get("/sessions", own_sessions.list_sessions),
-            web.delete("/sessions/{id}", own_sessions.end_session),
-            web.post("/password", own_sessions.change_password),
-            web.get("/.well-known/oauth-authorization-server", metadata.metadata),
-            web.get("/.well-known/jwks.json", metadata.jwks),
-        ]
-    )
+    for module in (docs, health, introspection, revocations, users, backend_sessions):
+        app.add_routes(module.routes)
+    for_browsers = [
+        route
+        for module in (login, refresh, token, logout, own_sessions, metadata)
+        for route in app.add_routes(module.routes)
+    ]
     if origins:
-        options = aiohttp_cors.ResourceOptions(
-            allow_credentials=True,
-            allow_headers=("Authorization", "Content-Type", "Idempotency-Key", "traceparent", "tracestate"),
-            expose_headers=("Retry-After", "WWW-Authenticate", "X-Request-Id"),
-            max_age=600,
+        allow_origins(
+            app, for_browsers, origins, methods=("GET", "HEAD", "POST", "DELETE"), headers=["DPoP", "Idempotency-Key"]
         )
-        cors = aiohttp_cors.setup(app, defaults=dict.fromkeys(origins, options))
-        for route in for_browsers:
-            cors.add(route)

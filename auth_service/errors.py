@@ -6,21 +6,36 @@
     ├── InvalidRequest            400 invalid_request
     │   └── NoToken                   the same, with the reason no_token
     ├── UnsupportedGrantType      400 unsupported_grant_type
+    ├── InvalidScope              400 invalid_scope
     ├── InvalidGrant              400 invalid_grant, with a reason
+    ├── InvalidAssertion, InvalidSessionCode: 400 invalid_grant, with a reason (grant_errors.py)
+    ├── InvalidDpopProof          400 invalid_dpop_proof
+    ├── UseDpopNonce              400 use_dpop_nonce, with DPoP-Nonce
     ├── InvalidCredentials        401 invalid_credentials
     ├── InvalidToken              401 invalid_token
     │   └── CredentialsMissing        401 missing_credentials
+    ├── InvalidClient             401 invalid_client
+    ├── ForeignPage               403 foreign_page
+    ├── RefreshNotByPost              405 method_not_allowed
+    ├── UserDisabled              403 user_disabled
+    ├── UnknownUser               404 unknown_user
     ├── RequestTimeout            408 request_timeout
+    ├── UsernameTaken             409 username_taken
+    ├── PreconditionFailed        412 precondition_failed
     ├── PayloadTooLarge           413 payload_too_large
     ├── UnsupportedMediaType      415 unsupported_media_type
     ├── TooManyAttempts           429 too_many_attempts, with Retry-After
+    │   └── TooManyRequests           429 too_many_requests, likewise
     ├── Busy                      503 busy, with Retry-After
+    ├── IssuerUnavailable         503 issuer_unavailable, with Retry-After (grant_errors.py)
     └── Unavailable               503 unavailable, with Retry-After
     StartupError                  never leaves as an answer: the command line prints it and exits 2
 """
 
 from enum import StrEnum
 from typing import ClassVar
+
+from dualtoken_serving.errors import StartProblem
 
 
 class AuthError(Exception):
@@ -51,10 +66,20 @@ class NoToken(InvalidRequest):
 
 
 class UnsupportedGrantType(AuthError):
-    """``grant_type`` is not one that this endpoint serves (RFC 6749 §5.2)."""
+    """``grant_type`` is not one that this endpoint serves (RFC 6749 §5.2), which are *served*."""
 
     code = "unsupported_grant_type"
-    description = "Only grant_type=refresh_token is served here."
+
+    def __init__(self, *served: str) -> None:
+        super().__init__("not served")
+        self.description = f"The grant_type is none that is served here: {', '.join(served)}."
+
+
+class InvalidScope(AuthError):
+    """More was asked for than there is, or it is no scope at all (RFC 6749 §5.2)."""
+
+    code = "invalid_scope"
+    description = "scope must be words of the session's own scope, each followed by one blank but the last."
 
 
 class Reason(StrEnum):
@@ -68,7 +93,7 @@ class Reason(StrEnum):
 
 
 class InvalidGrant(AuthError):
-    """The refresh token is refused, for good (RFC 6749 §5.2). ``forgets_cookie``: it came in one, now worthless."""
+    """The refresh token is refused, for good (RFC 6749 §5.2). ``forgets_cookies``: it came in one, now worthless."""
 
     code = "invalid_grant"
 
@@ -80,12 +105,43 @@ class InvalidGrant(AuthError):
         Reason.REUSED: "This refresh token was spent before; its session is now revoked.",
     }
 
-    forgets_cookie = False
+    forgets_cookies: tuple[str, ...] = ()
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason.value)
         self.reason = reason.value
         self.description = self._DESCRIPTIONS[reason]
+
+
+class InvalidDpopProof(AuthError):
+    """A bound session was presented without a good proof of its key (RFC 9449 §5). Nothing is spent, nothing ends.
+
+    Args:
+        problem: what is wrong with the proof; it quotes nothing of it.
+        reason: ``unproven`` where nothing is wrong with it, but the session is bound to another key, or there is none.
+    """
+
+    code = "invalid_dpop_proof"
+
+    def __init__(self, problem: str, *, reason: str | None = None) -> None:
+        super().__init__(problem)
+        self.description = f"The DPoP proof is not good: {problem}."
+        self.reason = reason
+
+
+class UseDpopNonce(AuthError):
+    """A proof is stale: the client repeats the request with this nonce in a fresh one (RFC 9449 §8).
+
+    Args:
+        nonce: goes into the header ``DPoP-Nonce`` of the answer.
+    """
+
+    code = "use_dpop_nonce"
+    description = "Repeat the request with a new DPoP proof that carries the nonce of the header DPoP-Nonce."
+
+    def __init__(self, nonce: str) -> None:
+        super().__init__("a stale proof")
+        self.nonce = nonce
 
 
 class InvalidCredentials(AuthError):
@@ -104,11 +160,73 @@ class InvalidToken(AuthError):
     description = "A valid access token is needed."
 
 
+class WrongSecret(InvalidToken):
+    """A secret that came as a bearer token is another."""
+
+    description = "The secret in the Authorization header is not the one that opens this."
+
+
 class CredentialsMissing(InvalidToken):
     """A call to this service came without a bearer token: its challenge names no error (RFC 6750 §3.1)."""
 
     code = "missing_credentials"
     description = "Send a token in the Authorization header, as Bearer."
+
+
+class InvalidClient(AuthError):
+    """The secret in ``client_secret`` or HTTP Basic is refused (RFC 6749 §5.2)."""
+
+    status = 401
+    code = "invalid_client"
+    description = "The service secret is needed: as Bearer, as the password of HTTP Basic, or as client_secret."
+
+
+class ForeignPage(AuthError):
+    """A web page of another origin made its visitor's browser send this."""
+
+    status = 403
+    code = "foreign_page"
+    description = "The Origin of this page is not one of AUTH_CORS_ORIGINS."
+
+
+class RefreshNotByPost(AuthError):
+    """``GET /refresh``, say: what stands in a URL ends in logs and histories."""
+
+    status = 405
+    code = "method_not_allowed"
+    description = "Refresh by POST, with refresh_token in the body as JSON or a form: tokens never travel in a URL."
+
+
+class UserDisabled(AuthError):
+    """No session is opened for a disabled user."""
+
+    status = 403
+    code = "user_disabled"
+    description = "The user is disabled."
+
+
+class UnknownUser(AuthError):
+    """There is no user with this ``sub``."""
+
+    status = 404
+    code = "unknown_user"
+    description = "There is no user with this sub."
+
+
+class UsernameTaken(AuthError):
+    """Another user has this name."""
+
+    status = 409
+    code = "username_taken"
+    description = "Another user has this username."
+
+
+class PreconditionFailed(AuthError):
+    """The user is not what ``If-Match`` or ``If-None-Match`` says (RFC 9110 §13.1): somebody else was faster."""
+
+    status = 412
+    code = "precondition_failed"
+    description = "The user was changed meanwhile, exists already, or does not exist."
 
 
 class RequestTimeout(AuthError):
@@ -147,6 +265,13 @@ class TooManyAttempts(AuthError):
         self.retry_after_s = retry_after_s
 
 
+class TooManyRequests(TooManyAttempts):
+    """Too many calls from this network, good or bad."""
+
+    code = "too_many_requests"
+    description = "Too many requests from this network."
+
+
 class Busy(AuthError):
     """The queue in front of the password hashing is full."""
 
@@ -165,5 +290,11 @@ class Unavailable(AuthError):
     retry_after_s = 1
 
 
-class StartupError(Exception):
+class ClockDiffers(Unavailable):
+    """This machine's clock cannot be right: whatever is said of a token's age could be wrong."""
+
+    description = "The clock of the service differs from its database's."
+
+
+class StartupError(StartProblem):
     """A problem that keeps a command from starting; its text is one line that names the cause."""

@@ -20,8 +20,9 @@ from aiohttp import web
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.in_turn import paired
-from client import BearerAuth, MemoryStorage, StoredSession, Tokens, TokenSource
+from benchmarks.ratios import paired
+from benchmarks.verdicts import Goal, verdict_on
+from dualtoken.client import BearerAuth, MemoryStorage, StoredSession, Tokens, TokenSource
 
 GOAL = 0.95
 ACCESS_TOKEN = "x" * 600  # about as long as an access token of the auth service
@@ -101,7 +102,7 @@ def report(plain_rates: Sequence[float], signed_rates: Sequence[float]) -> None:
     found = paired(signed_rates, plain_rates)
     print(f"bare ClientSession  {statistics.median(plain_rates):8.0f} requests/s (median of {len(plain_rates)} rounds)")
     print(f"through BearerAuth  {statistics.median(signed_rates):8.0f} requests/s")
-    print(f"BearerAuth ÷ bare: {found}; goal {GOAL} {'reached' if found.median >= GOAL else 'MISSED'}")
+    print(f"BearerAuth ÷ bare: {found}; goal {GOAL} {verdict_on(Goal('', GOAL), found)}")
 
 
 if __name__ == "__main__":

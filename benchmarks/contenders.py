@@ -18,18 +18,21 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-import jwt
-
 from benchmarks import refresh_ratio, resource_auth_ratio
+from benchmarks.auth_services import auth_service
 from benchmarks.http_load import Answer, NextRequest
 from benchmarks.installation import PEERS, NotInstalled, node, node_modules, python_of
 from benchmarks.servers import cores, end, process, server
+from benchmarks.strangers import USERS, Strangers, tokens_of, write_keys
+from dualtoken.auth_service.domain.jwk import Jwk, new_jwk
 from tests.ports import held_ports
 
 READY_S = 30.0
 SEED_S = 120.0
 Maker = Callable[[int], NextRequest]
 Start = Callable[[Path, int], AbstractContextManager[tuple[int, Maker]]]
+Visits = Callable[[Jwk], Maker]
+"""Makes the requests for /home, of tokens signed with a key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,7 @@ def post_form(path: str, **members: str) -> Callable[[str], bytes]:
 @contextmanager
 def dualtoken(folder: Path, sessions: int) -> Iterator[tuple[int, Maker]]:
     """Our auth service, as it comes, on SQLite; each request with a fresh Idempotency-Key."""
-    with refresh_ratio.auth_service(folder / "dualtoken", sessions, 0, core=cores()[0]) as (port, tokens):
+    with auth_service(folder / "dualtoken", sessions, core=cores()[0]) as (port, tokens):
         yield port, refresh_ratio.Chains(tokens)
 
 
@@ -179,59 +182,92 @@ def wait_for(port: int, child: "subprocess.Popen[bytes]") -> None:
     raise RuntimeError(f"did not start: {child.args!r}")
 
 
-@contextmanager
-def resource_service(folder: Path, _sessions: int) -> Iterator[tuple[int, Maker]]:
-    """Our resource service, as it comes."""
-    key = secrets.token_bytes(32)
-    path = folder / "access.jwks.json"
-    path.touch(mode=0o600)
-    k = base64.urlsafe_b64encode(key).rstrip(b"=").decode()
-    path.write_text(json.dumps({"keys": [{"kty": "oct", "alg": "HS256", "kid": "bench", "k": k}]}))
-    settings = resource_auth_ratio.settings(path)
-    with server("-m", "resource_service", "serve", core=cores()[0], **settings) as port:
-        yield port, asking(access_token(key, typ="at+jwt", kid="bench"))
-
-
-@contextmanager
-def without_auth(_folder: Path, _sessions: int) -> Iterator[tuple[int, Maker]]:
-    """The same handler with the same answer on the service's own runner, without authentication."""
-    with server("-m", "benchmarks.resource_auth_ratio", "--serve", "bare", core=cores()[0]) as port:
-        yield port, asking("none")
-
-
-@contextmanager
-def fastapi(_folder: Path, _sessions: int) -> Iterator[tuple[int, Maker]]:
-    """FastAPI + PyJWT: uvicorn with one worker, uvloop and httptools."""
-    python, key = python_of("fastapi"), secrets.token_hex(32)
-    command = [
-        str(python), "-m", "uvicorn", "--no-access-log", "--log-level", "error",
-        "--loop", "uvloop", "--http", "httptools", "peer:app", "--port",
-    ]  # fmt: skip
-    with held_ports(1) as (port,), silent([*command, str(port)], port, PEERS / "fastapi", PEER_KEY=key):
-        yield port, asking(access_token(key.encode()))
-
-
-def express_home(**more: str) -> Start:
-    """Return how to start Express + jsonwebtoken, verifying."""
+def resource_service(visits: Visits) -> Start:
+    """Return how to start our resource service, as it comes."""
 
     @contextmanager
-    def start(_folder: Path, _sessions: int) -> Iterator[tuple[int, Maker]]:
-        settings = {"NODE_ENV": "production", "SESSIONS": "0", **more}
-        with process([node(), "express_jwt.mjs"], core=cores()[0], cwd=node_modules(), **settings) as line:
-            ready = told(line, "express_jwt.mjs")
-            yield ready["port"], asking(ready["access"])
+    def start(folder: Path, _sessions: int) -> Iterator[tuple[int, Maker]]:
+        key, path = new_jwk("HS256"), folder / f"{visits.__name__}.jwks.json"
+        write_keys(path, [key])
+        with server("-m", "resource_service", "serve", core=cores()[0], **resource_auth_ratio.settings(path)) as port:
+            yield port, visits(key)
 
     return start
 
 
-def access_token(key: bytes, **headers: str) -> str:
-    """Return an access token as our auth service issues it."""
-    return jwt.encode(resource_auth_ratio.claims(int(time.time())), key, "HS256", headers=headers)
+def without_auth(visits: Visits) -> Start:
+    """Return how to start the same handler with the same answer on the service's own runner, without authentication."""
+
+    @contextmanager
+    def start(_folder: Path, _sessions: int) -> Iterator[tuple[int, Maker]]:
+        with server("-m", "benchmarks.resource_auth_ratio", "--serve", "bare", core=cores()[0]) as port:
+            yield port, visits(new_jwk("HS256"))
+
+    return start
 
 
-def asking(token: str) -> Maker:
-    """Return what asks for /home, always with the same token."""
+def fastapi(visits: Visits) -> Start:
+    """Return how to start FastAPI + PyJWT: uvicorn with one worker, uvloop and httptools."""
+
+    @contextmanager
+    def start(_folder: Path, _sessions: int) -> Iterator[tuple[int, Maker]]:
+        python, key = python_of("fastapi"), secrets.token_hex(32)
+        command = [
+            str(python), "-m", "uvicorn", "--no-access-log", "--log-level", "error",
+            "--loop", "uvloop", "--http", "httptools", "peer:app", "--port",
+        ]  # fmt: skip
+        with held_ports(1) as (port,), silent([*command, str(port)], port, PEERS / "fastapi", PEER_KEY=key):
+            yield port, visits(jwk_of(key))
+
+    return start
+
+
+def express_home(visits: Visits, **more: str) -> Start:
+    """Return how to start Express + jsonwebtoken, verifying."""
+
+    @contextmanager
+    def start(_folder: Path, _sessions: int) -> Iterator[tuple[int, Maker]]:
+        key = secrets.token_hex(32)
+        settings = {"NODE_ENV": "production", "SESSIONS": "0", "ACCESS_KEY": key, **more}
+        with process([node(), "express_jwt.mjs"], core=cores()[0], cwd=node_modules(), **settings) as line:
+            yield told(line, "express_jwt.mjs")["port"], visits(jwk_of(key))
+
+    return start
+
+
+def jwk_of(key: str) -> Jwk:
+    """Return a shared key as a JWK."""
+    k = base64.urlsafe_b64encode(key.encode()).rstrip(b"=").decode()
+    return {"kty": "oct", "alg": "HS256", "kid": "bench", "k": k}
+
+
+def one_user(key: Jwk) -> Maker:
+    """Ask for /home, always with the same token."""
+    [token] = tokens_of(key, 1, issuer=resource_auth_ratio.ISSUER, audience=resource_auth_ratio.AUDIENCE)
     return lambda _number: resource_auth_ratio.get("/home", token)
+
+
+def strangers(key: Jwk) -> Maker:
+    """Ask for /home, each time with another user's token."""
+    tokens = tokens_of(key, USERS, issuer=resource_auth_ratio.ISSUER, audience=resource_auth_ratio.AUDIENCE)
+    return Strangers("/home", tokens)
+
+
+def reads(visits: Visits) -> tuple[Contender, ...]:
+    """Return the servers that verify, asked so."""
+    return (
+        Contender("dualtoken", "resource_service: RFC 9068 checks, revocation, metrics", resource_service(visits)),
+        Contender(
+            "the same handler without auth", "the limit: the service's own runner, no token", without_auth(visits)
+        ),
+        Contender("FastAPI + PyJWT", "uvicorn with one worker, uvloop, httptools", fastapi(visits)),
+        Contender("Express + jsonwebtoken", "jsonwebtoken's verify in the handler", express_home(visits)),
+        Contender(
+            "Express + jsonwebtoken, KeyObjects",
+            "the same, its secret made into a KeyObject once",
+            express_home(visits, KEY_OBJECTS="1"),
+        ),
+    )
 
 
 REFRESHES = (
@@ -259,13 +295,5 @@ REFRESHES = (
     ),
 )  # fmt: skip
 
-READS = (
-    Contender("dualtoken", "resource_service: RFC 9068 checks, revocation, metrics", resource_service),
-    Contender("the same handler without auth", "the limit: the service's own runner, no token", without_auth),
-    Contender("FastAPI + PyJWT", "uvicorn with one worker, uvloop, httptools", fastapi),
-    Contender("Express + jsonwebtoken", "jsonwebtoken's verify in the handler", express_home()),
-    Contender(
-        "Express + jsonwebtoken, KeyObjects", "the same, its secret made into a KeyObject once",
-        express_home(KEY_OBJECTS="1"),
-    ),
-)  # fmt: skip
+READS = reads(one_user)
+COLD_READS = reads(strangers)

@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 
-from client import BearerAuth, ClientError, MemoryStorage, StoredSession, Tokens, TokenSource
+from dualtoken.client import BearerAuth, ClientError, MemoryStorage, StoredSession, Tokens, TokenSource
 
 
 async def main(task: dict[str, Any]) -> None:

@@ -29,12 +29,14 @@ NextRequest = Callable[[Answer | None], bytes]
 
 @dataclass(slots=True)
 class Load:
-    """What one run measured."""
+    """What one run measured; ``processor_s`` is what the servers spent on it, where somebody looked."""
 
     seconds: float = 0.0
+    processor_s: float = 0.0
     statuses: Counter[int] = field(default_factory=Counter)
     latencies_s: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    cpu_s: dict[str, float] = field(default_factory=dict)
 
     @property
     def requests(self) -> int:
@@ -45,6 +47,11 @@ class Load:
     def per_second(self) -> float:
         """Answers per second over the whole run."""
         return self.requests / self.seconds
+
+    @property
+    def per_processor_second(self) -> float:
+        """Answers per second of the servers' processor time, which other work on the machine disturbs less."""
+        return self.requests / max(self.processor_s, 1e-9)
 
     def percentile_s(self, percent: float) -> float:
         """The latency, in seconds, that *percent* of the requests did not exceed."""

@@ -1,21 +1,20 @@
-"""Servers asked in short turns over connections that stay open, and the ratio of what they did.
+"""Servers asked in short turns over connections that stay open.
 
 What disturbs the machine disturbs the turns of one round alike: a ratio of a hundred pairs of turns of a fifth of a
 second says what one of ten pairs of two seconds cannot.
 """
 
-import math
 import random
-import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from benchmarks.http_load import Connections, Load, NextRequest
+from benchmarks.servers import processor_s
 
+Meter = Callable[[], Mapping[str, float]]
 WARM_UP = 5
 """Rounds that are not counted."""
-_TWO_SIDED_95 = 1.96  # standard deviations
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +26,13 @@ class Server:
 
 
 async def in_turn(
-    servers: Mapping[str, Server], *, rounds: int, seconds: float, connections: int, awake: bool = False
+    servers: Mapping[str, Server],
+    *,
+    rounds: int,
+    seconds: float,
+    connections: int,
+    awake: bool = False,
+    meter: Meter = dict,
 ) -> dict[str, list[Load]]:
     """Ask each server once a round, in an order drawn anew; return what each did, round by round.
 
@@ -40,6 +45,7 @@ async def in_turn(
         seconds: of a turn.
         connections: to each server.
         awake: see :meth:`Connections.run`.
+        meter: returns processor time so far by name, in seconds; what a turn took is in its ``Load.cpu_s``.
 
     Raises:
         RuntimeError: a connection broke, or a server fell silent.
@@ -53,34 +59,12 @@ async def in_turn(
         order = random.Random(0)  # noqa: S311 - no secret
         for round_ in range(-WARM_UP, rounds):
             for name in order.sample(list(opened), len(opened)):
+                before_s, before = processor_s(), meter()
                 load = await opened[name].run(duration_s=seconds, awake=awake)
+                load.processor_s = processor_s() - before_s
+                load.cpu_s = {whose: cpu_s - before[whose] for whose, cpu_s in meter().items()}
                 if load.failures:
                     raise RuntimeError(f"{name}: {load.failures[0]}")
                 if round_ >= 0:
                     loads[name].append(load)
     return loads
-
-
-@dataclass(frozen=True, slots=True)
-class Ratio:
-    """A median of paired ratios; the true one lies between *low* and *high* with 95 %, where pairs are independent."""
-
-    median: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        """Return it as the scripts print it."""
-        return f"median {self.median:.3f}  95 % {self.low:.3f} to {self.high:.3f}"
-
-
-def paired(numerators: Sequence[float], denominators: Sequence[float]) -> Ratio:
-    """Return the ratio of each pair's rates: the median, and between which order statistics it lies.
-
-    Source: W. J. Conover, Practical Nonparametric Statistics, 3rd ed., §3.2 (confidence interval for a quantile).
-    """
-    pairs = sorted(a / b for a, b in zip(numerators, denominators, strict=True))
-    half = _TWO_SIDED_95 * math.sqrt(len(pairs)) / 2
-    low = max(0, math.floor(len(pairs) / 2 - half) - 1)
-    high = min(len(pairs) - 1, math.ceil(len(pairs) / 2 + half))
-    return Ratio(statistics.median(pairs), pairs[low], pairs[high])

@@ -29,10 +29,11 @@ from pathlib import Path
 import aiohttp
 import psutil
 
-from auth_service import keys
-from auth_service.refresh_tokens import RefreshKey, RefreshTokens
-from benchmarks.refresh_ratio import open_sessions
+from benchmarks.auth_services import open_sessions
 from benchmarks.servers import server
+from dualtoken.auth_service.domain import jwk
+from dualtoken.auth_service.keys import jwk_file
+from dualtoken.auth_service.tokens.refresh import RefreshKey, RefreshTokens
 
 GOAL_S = 1.0
 SERVICES, WORKERS = 2, 2
@@ -115,10 +116,10 @@ def deployment(folder: Path, sessions: int) -> Iterator[tuple[int, list[int], li
     """Start the services; give the auth service's port, the others', and refresh tokens of that many sessions."""
     access, refresh = folder / "access.jwks.json", folder / "refresh.jwks.json"
     for path in (access, refresh):
-        keys.create(path)
-    macs = RefreshTokens([RefreshKey(key["kid"], keys.secret_of(key)) for key in keys.read_key_file(refresh)])
+        jwk_file.create(path)
+    macs = RefreshTokens([RefreshKey(key["kid"], jwk.secret_of(key)) for key in jwk_file.read_key_file(refresh)])
     database, secret = folder / "auth.db", secrets.token_urlsafe(32)
-    tokens = asyncio.run(open_sessions(database, macs, sessions))
+    tokens = asyncio.run(open_sessions(f"sqlite:///{database}", macs, sessions))
     auth = {
         "AUTH_PORT": "0",
         "AUTH_DATABASE_URL": f"sqlite:///{database}",

@@ -7,36 +7,30 @@ Refreshes are chained: each presents the token of the last answer, with a fresh 
 in turn, the first of each round changing; the load comes from one core. The echo runs twice: bare, on asyncio's
 event loop, as aiohttp starts by itself; and on uvloop, as the services do, which is harder and is told beside. With
 ``--sessions A B`` the table is filled to those sizes and the two rates are compared instead. Goals: at least 0.6 of the
-bare echo; with 10 million sessions at least 0.9 of the rate with 10 thousand.
+bare echo, 0.55 of that on uvloop; with 10 million sessions at least 0.9 of the rate with 10 thousand.
 """
 
 import argparse
-import asyncio
 import contextlib
 import json
 import os
-import sqlite3
 import statistics
 import sys
 import tempfile
-import time
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import uvloop
 from prometheus_client.parser import text_string_to_metric_families
 
-from auth_service import keys
-from auth_service.models import Session, User, new_session_id
-from auth_service.refresh_tokens import RefreshKey, RefreshTokens
-from auth_service.store.sql import open_store
+from benchmarks.auth_services import auth_service
 from benchmarks.http_load import Answer, NextRequest
-from benchmarks.in_turn import Server, in_turn, paired
+from benchmarks.in_turn import Server, in_turn
+from benchmarks.ratios import paired
 from benchmarks.servers import cores, server
 
-ECHO_GOAL, SIZE_GOAL = 0.6, 0.9
-DAY_MS = 86_400_000
+ECHO_GOAL, UVLOOP_GOAL, SIZE_GOAL = 0.6, 0.55, 0.9
 
 
 def post(path: str, body: bytes, *headers: str) -> bytes:
@@ -55,64 +49,6 @@ def echoed(_number: int) -> NextRequest:
         return request
 
     return next_request
-
-
-async def open_sessions(database: Path, tokens: RefreshTokens, number: int) -> list[str]:
-    """Open that many sessions of one user; return their refresh tokens."""
-    now = time.time_ns() // 1_000_000
-    user = User("u", "zs", "zs@example.com", "read write")
-    async with open_store(f"sqlite:///{database}") as store:
-        await store.add_user(user, "no hash", now=now)
-        opened = [Session(new_session_id(), user, 0, now, None, now, now + 30 * DAY_MS) for _ in range(number)]
-        for session in opened:
-            assert await store.create_session(session, verified_hash="no hash") == []
-    return [tokens.encode(session.id, 0) for session in opened]
-
-
-def fill(database: Path, number: int) -> None:
-    """Bring the table to *number* sessions, as if they had been opened over the last 30 days."""
-    now = time.time_ns() // 1_000_000
-    statement = """
-        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :number)
-        INSERT INTO sessions (id, user_id, generation, skipped, batch, rotated_at, idempotency_digest, created_at,
-                              expires_at, user_agent, ip)
-        SELECT substr(hex(randomblob(11)), 1, 22) AS id, 'u', abs(random() % 1000), 0, 0, :now - abs(random() % :week),
-               lower(hex(randomblob(32))), :now - i * 10, :now + abs(random() % :month), 'benchmark', '127.0.0.1'
-        FROM n ORDER BY id"""
-    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as connection:
-        have = connection.execute("SELECT count(*) FROM sessions").fetchone()[0]
-        if number > have:
-            values = {"number": number - have, "now": now, "week": 7 * DAY_MS, "month": 30 * DAY_MS}
-            # Nobody else has the file yet; a table that is cut short is filled anew.
-            for pragma in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-2000000"):
-                connection.execute(f"PRAGMA {pragma}")
-            indexes = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")
-            for name, _ in (made := indexes.fetchall()):
-                connection.execute(f"DROP INDEX {name}")
-            connection.execute(statement, values)
-            for _, sql in made:  # sorted at once, not entry by entry
-                connection.execute(sql)
-        connection.execute("ANALYZE")
-
-
-@contextlib.contextmanager
-def auth_service(
-    folder: Path, connections: int, sessions: int, *, core: int | None = None
-) -> Iterator[tuple[int, list[str]]]:
-    """Start an auth service on SQLite with *sessions* sessions; give its port and the tokens of *connections* more."""
-    folder.mkdir()
-    files = {"AUTH_ACCESS_KEYS": folder / "access.jwks.json", "AUTH_REFRESH_KEYS": folder / "refresh.jwks.json"}
-    for path in files.values():
-        keys.create(path)
-    refresh_keys = keys.read_key_file(files["AUTH_REFRESH_KEYS"])
-    tokens = RefreshTokens([RefreshKey(key["kid"], keys.secret_of(key)) for key in refresh_keys])
-    database = folder / "auth.db"
-    first = asyncio.run(open_sessions(database, tokens, connections))
-    fill(database, sessions)
-    settings = {name: str(path) for name, path in files.items()}
-    command = ("-m", "auth_service", "serve")
-    with server(*command, core=core, AUTH_PORT="0", AUTH_DATABASE_URL=f"sqlite:///{database}", **settings) as port:
-        yield port, first
 
 
 def show(rates: Mapping[str, Sequence[float]]) -> None:
@@ -152,11 +88,14 @@ class Chains:
                 assert last.status == 200, last
                 self._tokens[number] = json.loads(last.body)["refresh_token"]
             token = self._tokens[number]
-            # As good as random, and the same again for a request whose answer the last round did not wait for.
-            key = f"Idempotency-Key: {token[-24:]}"
-            return post("/refresh", json.dumps({"refresh_token": token}).encode(), key)
+            return post("/refresh", json.dumps({"refresh_token": token}).encode(), self.header(number, token))
 
         return next_request
+
+    def header(self, _number: int, token: str) -> str:
+        """Return what tells that a repetition is the same client's: an Idempotency-Key."""
+        # As good as random, and the same again for a request whose answer the last round did not wait for.
+        return f"Idempotency-Key: {token[-24:]}"
 
 
 def main() -> None:
@@ -188,9 +127,12 @@ def main() -> None:
     first, second, *others = servers
     if options.sessions:
         sys.exit(ratio(rates, second, first, SIZE_GOAL) < SIZE_GOAL)
-    for other in others:
-        ratio(rates, first, other, ECHO_GOAL)
-    sys.exit(ratio(rates, first, second, ECHO_GOAL) < ECHO_GOAL)
+    [on_uvloop] = others
+    reached = (
+        ratio(rates, first, second, ECHO_GOAL) >= ECHO_GOAL,
+        ratio(rates, first, on_uvloop, UVLOOP_GOAL) >= UVLOOP_GOAL,
+    )
+    sys.exit(not all(reached))
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 import psutil
 
-from resource_service.jwk_set import parse_jwk_set
-from resource_service.verify import Policy, Verifier
+from dualtoken.resource_service.verification.jwk_set import parse_jwk_set
+from dualtoken.resource_service.verification.verifier import ValidationPolicy, Verifier
 from tests.resource_service.issuer import AUDIENCE, ISSUER, TTL_S, Key
 from tests.resource_service.jwk_sets import jwk_set
 
@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=1_000_000)
     tokens = parser.parse_args().tokens
     key, process = Key(), psutil.Process()
-    verifier = Verifier(Policy(ISSUER, AUDIENCE))
+    verifier = Verifier(ValidationPolicy(ISSUER, AUDIENCE))
     verifier.use(parse_jwk_set(jwk_set(key.jwk)))
     resident = []
     for tenth in range(10):

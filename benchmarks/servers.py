@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 # Taken before a benchmark pins itself.
 _ALL = os.sched_getaffinity(0)
 REPOSITORY = Path(__file__).parents[1]
@@ -34,6 +36,12 @@ def reason(error: Exception) -> str:
     """Say in one line, for a table, why something failed."""
     told = error.stderr if isinstance(error, subprocess.CalledProcessError) else str(error)
     return ((told or "").strip() or type(error).__name__).splitlines()[-1]
+
+
+def processor_s() -> float:
+    """Return the processor time of all servers, in seconds: those that are not asked need none."""
+    times = [child.cpu_times() for child in psutil.Process().children(recursive=True)]
+    return sum(each.user + each.system for each in times)
 
 
 @contextlib.contextmanager

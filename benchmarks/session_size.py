@@ -19,17 +19,17 @@ from pathlib import Path
 
 from sqlalchemy import Connection, insert
 
-from auth_service.models import Presented, User, new_session_id
-from auth_service.rotation import Policy
-from auth_service.store.database import Database
-from auth_service.store.migrate import upgrade
-from auth_service.store.schema import sessions
-from auth_service.store.sql import SqlStore, open_database
+from dualtoken.auth_service.domain.models import Presented, User, new_session_id
+from dualtoken.auth_service.domain.rotation import RotationPolicy
+from dualtoken.auth_service.store.database import Database
+from dualtoken.auth_service.store.migrate import upgrade
+from dualtoken.auth_service.store.schema import sessions
+from dualtoken.auth_service.store.sql import SqlStore, open_database
 from tests.postgresql import clusters
 
 BATCH = 250
 DAY_MS = 86_400_000
-POLICY = Policy(refresh_ttl=7 * DAY_MS, grace=10_000)
+POLICY = RotationPolicy(refresh_ttl=7 * DAY_MS, grace=10_000)
 USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36"
 USERS = 100
 SIZE = {

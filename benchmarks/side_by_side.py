@@ -1,6 +1,6 @@
 """dualtoken beside what people use today, in one run on one machine: ``make bench``.
 
-    python -m benchmarks.side_by_side [--rounds 5] [--seconds 2] [--connections 64] [--only refresh|read|client]
+    python -m benchmarks.side_by_side [--rounds 5] [--seconds 2] [--connections 64] [--only refresh|read|cold|client]
 
 Each server runs in one process on one core, the load comes from another one; servers are asked in turn, round by round,
 in changing order; medians, least and greatest of all rounds, and ratios of the same round, are given; so are rates by
@@ -25,19 +25,22 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
 import uvloop
 
 from benchmarks import expiry
-from benchmarks.contenders import READS, REFRESHES, Contender, Maker
+from benchmarks.contenders import COLD_READS, READS, REFRESHES, Contender, Maker
 from benchmarks.http_load import load
 from benchmarks.installation import NotInstalled, versions
-from benchmarks.servers import cores, reason
+from benchmarks.servers import cores, processor_s, reason
 
 RESULTS = Path(__file__).parent / "results"
 WARM_UP = 256  # requests, before a rate can be guessed
 ROUND_S = 60.0  # at most
-SERVERS = {"refresh": (REFRESHES, "Rotations", "refreshes"), "read": (READS, "Verified requests", "requests")}
+SERVERS = {
+    "refresh": (REFRESHES, "Rotations", "refreshes"),
+    "read": (READS, "Verified requests", "requests"),
+    "cold": (COLD_READS, "Verified requests, each with another user's token,", "requests"),
+}
 PARTS = (*SERVERS, "client")
 
 
@@ -82,7 +85,7 @@ async def rounds(running: dict[str, tuple[int, Maker]], series: dict[str, Series
             port, maker = running[name]
             # A number of requests, not a time: then every answer is read, and no chain of refreshes breaks off.
             wanted = guessed.get(name, 0) * options.seconds
-            cpu_s = _cpu_s()
+            cpu_s = processor_s()
             try:
                 async with asyncio.timeout(ROUND_S):
                     run = await load(
@@ -105,15 +108,9 @@ async def rounds(running: dict[str, tuple[int, Maker]], series: dict[str, Series
             guessed[name] = run.per_second
             if round_ >= 0:
                 series[name].per_second.append(run.per_second)
-                series[name].per_cpu_second.append(run.requests / max(_cpu_s() - cpu_s, 1e-9))
+                series[name].per_cpu_second.append(run.requests / max(processor_s() - cpu_s, 1e-9))
                 series[name].p99_ms.append(run.percentile_s(99) * 1000)
                 print(f"  {round_ + 1:2} {name:32} {run.per_second:9.0f}/s", file=sys.stderr, flush=True)
-
-
-def _cpu_s() -> float:
-    """Return the processor time of all servers, in seconds: those that are not asked need none."""
-    times = [child.cpu_times() for child in psutil.Process().children(recursive=True)]
-    return sum(each.user + each.system for each in times)
 
 
 def spread(values: Sequence[float], form: str) -> str:

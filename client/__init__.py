@@ -1,25 +1,73 @@
-"""An async client that renews its tokens so quietly that nobody notices."""
+"""An async client that renews its tokens so quietly that nobody notices.
 
-from client.errors import (
-    AuthRejected,
-    AuthUnavailable,
-    ClientError,
-    ConfigurationError,
-    InvalidCredentials,
-    LoginRequired,
-    NotReplayable,
-    RefreshRejected,
-    RefreshUnavailable,
-    StorageError,
-)
-from client.middleware import BearerAuth, TokenProvider
-from client.source import TokenSource
-from client.stats import Stats
-from client.storage import Storage, StoredSession
-from client.storage.file import FileStorage
-from client.storage.keychain import KeyringStorage
-from client.storage.memory import MemoryStorage
-from client.tokens import Tokens, User
+The names below are loaded when they are first used: a command that only reads the token file needs no HTTP library,
+and nobody who keeps tokens in a file needs a key ring.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from .errors import (
+        AuthRejected,
+        AuthUnavailable,
+        ClientError,
+        ConfigurationError,
+        InvalidCredentials,
+        LoginRequired,
+        NotReplayable,
+        RefreshRejected,
+        RefreshUnavailable,
+        StorageError,
+    )
+    from .middleware import BearerAuth, TokenProvider
+    from .proof_keys import MemoryProofKey, ProofKey
+    from .source import TokenSource
+    from .stats import Stats
+    from .storage import Storage, StoredSession
+    from .storage.file import FileStorage
+    from .storage.memory import MemoryStorage
+    from .storage.system_keyring import KeyringProofKey, KeyringStorage
+    from .tokens import Tokens, User
+else:  # hidden from type checkers, which would take any name for one that is here
+
+    def __getattr__(name: str) -> object:
+        if name not in _WHERE:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(f".{_WHERE[name]}", __name__), name)
+        globals()[name] = value
+        return value
+
+
+_WHERE = {
+    "AuthRejected": "errors",
+    "AuthUnavailable": "errors",
+    "BearerAuth": "middleware",
+    "ClientError": "errors",
+    "ConfigurationError": "errors",
+    "FileProofKey": "storage.file_proof_key",
+    "FileStorage": "storage.file",
+    "InvalidCredentials": "errors",
+    "KeyringProofKey": "storage.system_keyring",
+    "KeyringStorage": "storage.system_keyring",
+    "LoginRequired": "errors",
+    "MemoryProofKey": "proof_keys",
+    "MemoryStorage": "storage.memory",
+    "NotReplayable": "errors",
+    "ProofKey": "proof_keys",
+    "RefreshRejected": "errors",
+    "RefreshUnavailable": "errors",
+    "Stats": "stats",
+    "Storage": "storage",
+    "StorageError": "errors",
+    "StoredSession": "storage",
+    "TokenProvider": "middleware",
+    "TokenSource": "source",
+    "Tokens": "tokens",
+    "User": "tokens",
+}
 
 __all__ = [
     "AuthRejected",
@@ -27,12 +75,16 @@ __all__ = [
     "BearerAuth",
     "ClientError",
     "ConfigurationError",
+    "FileProofKey",
     "FileStorage",
     "InvalidCredentials",
+    "KeyringProofKey",
     "KeyringStorage",
     "LoginRequired",
+    "MemoryProofKey",
     "MemoryStorage",
     "NotReplayable",
+    "ProofKey",
     "RefreshRejected",
     "RefreshUnavailable",
     "Stats",

@@ -23,7 +23,7 @@ from typing import Self
 class ClientError(Exception):
     """Base of everything that this package raises on purpose."""
 
-    def twin(self) -> Self:
+    def copy_for_raise(self) -> Self:
         """Return a copy to raise.
 
         One instance raised in ten thousand tasks would collect ten thousand tracebacks.
@@ -46,7 +46,8 @@ class LoginRequired(ClientError):
 
     Attributes:
         reason: ``no_session`` (never logged in here), ``logged_out``, or the ``reason`` of the auth service's
-            ``invalid_grant``: ``expired``, ``revoked``, ``reused``, ``unknown``, ``malformed``.
+            ``invalid_grant``: ``expired``, ``revoked``, ``reused``, ``unknown``, ``malformed``; or ``key_lost``: the
+            session is bound to a key that is not here any more.
     """
 
     def __init__(self, reason: str = "no_session") -> None:

@@ -1,5 +1,7 @@
-"""BearerAuth: signs requests, and replays one whose token has expired."""
+"""BearerAuth: signs requests, and replays those whose token was refused."""
 
+import asyncio
+import sys
 from collections.abc import Collection
 from http import HTTPStatus
 from typing import Protocol
@@ -7,10 +9,11 @@ from typing import Protocol
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse, ClientResponseError, hdrs
 from yarl import URL
 
-from client.addresses import origin, origins
-from client.cause import TRACEPARENT, caused_by
-from client.challenge import asks_for_new_token
-from client.errors import NotReplayable
+from .errors import ConfigurationError, NotReplayable
+from .replays import Replays
+from .wire.netrc import netrc_authorization
+from .wire.trace_context import caused_by
+from .wire.url_policy import origin, origins
 
 
 class TokenProvider(Protocol):
@@ -19,12 +22,19 @@ class TokenProvider(Protocol):
     async def token(self, *, rejected: str | None = None) -> str:
         """Return an access token that is good now and is not *rejected*."""
 
+    def is_too_fresh(self, refused: str) -> bool:
+        """Tell whether *refused* has just come from a refresh: another one would mend nothing. No I/O."""
+
 
 class BearerAuth:
     """An aiohttp client middleware (aiohttp ≥ 3.14): ``ClientSession(middlewares=[BearerAuth(tokens, origins=[…])])``.
 
     Signs requests to *origins*, each redirect hop judged anew, and WebSocket handshakes. Leaves a caller's own
-    ``Authorization`` alone. Answers a 401 that asks for a bearer token by one replay with a renewed token, once.
+    ``Authorization`` alone, and takes the place of one from ``.netrc``.
+
+    Answers a 401 that asks for a bearer token by a replay with a renewed token, three times at most, while each 401 met
+    another token than the last. A token that is refused twice is the caller's 401; so is one that a service refuses
+    though it has just come from a refresh, and for a minute that service's refusals start no further refresh.
 
     Args:
         tokens: a :class:`TokenSource`.
@@ -32,12 +42,16 @@ class BearerAuth:
         allow_insecure: permit plain http to a host that is not this machine.
 
     Raises:
-        ConfigurationError: no origin, or one that is none or would expose tokens.
+        ConfigurationError: no origin, or one that is none or would expose tokens; a source for threads.
     """
 
     def __init__(self, tokens: TokenProvider, *, origins: Collection[str | URL], allow_insecure: bool = False) -> None:
+        threads = sys.modules.get(f"{__package__}.sync")
+        if threads is not None and isinstance(tokens, threads.TokenSource):
+            raise ConfigurationError("aiohttp needs dualtoken.client.TokenSource, which does not block")
         self._tokens = tokens
         self._origins = _origins(origins, allow_insecure=allow_insecure)
+        self._replays = Replays(tokens)
 
     async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
         """Send *request*, signed if it may be.
@@ -46,19 +60,13 @@ class BearerAuth:
             LoginRequired, RefreshUnavailable, RefreshRejected: there is no token to be had.
             NotReplayable: a 401 met a body that cannot be sent twice; the token has been renewed.
         """
-        headers = request.headers
+        headers, service = request.headers, origin(request.url)
         # Middlewares run again on every redirect hop: never sign a foreign one.
-        if origin(request.url) not in self._origins or hdrs.AUTHORIZATION in headers:
+        if service not in self._origins or (hdrs.AUTHORIZATION in headers and await _is_callers_own(request)):
             return await handler(request)
-        # One loop for the first sending and the replay: a coroutine within this one costs a hundredth of a request.
-        token: str | None = None
-        refused: ClientResponse | None = None
+        replays, last, token = 0, "", await self._tokens.token()
+        # One loop for the first sending and the replays: a coroutine within this one costs a hundredth of a request.
         while True:
-            asked = self._tokens.token(rejected=token)
-            # Who traces the request sees the refresh in the same trace.
-            token = await (caused_by(headers, asked) if TRACEPARENT in headers else asked)
-            if refused is not None:
-                _require_replayable(request, refused)
             headers[hdrs.AUTHORIZATION] = f"Bearer {token}"
             try:
                 response = await handler(request)
@@ -66,17 +74,29 @@ class BearerAuth:
                 # An outer middleware that sends the request again gets a fresh token; and errors that quote the
                 # request's headers (ClientResponseError does) quote no token. An inner one may have taken it off.
                 headers.popall(hdrs.AUTHORIZATION, None)
-            if refused is not None or response.status != HTTPStatus.UNAUTHORIZED or not _asks_for_new_token(response):
+            if response.status != HTTPStatus.UNAUTHORIZED:
+                if self._replays.refusing:
+                    self._replays.accepted(service, request.url.raw_path, replays)
+                return response
+            challenges, path = response.headers.getall(hdrs.WWW_AUTHENTICATE, ()), request.url.raw_path
+            if not self._replays.may_mend(challenges, service, path, token=token, last=last, replays=replays):
                 return response
             await _discard(request, response)
-            refused = response
+            # Who traces the request sees the refresh in the same trace.
+            last, token = token, await caused_by(headers, self._tokens.token(rejected=token))
+            _require_replayable(request, response)
+            replays += 1
 
 
 _origins = origins  # the parameter of the same name hides it
 
 
-def _asks_for_new_token(response: ClientResponse) -> bool:
-    return asks_for_new_token(response.headers.getall(hdrs.WWW_AUTHENTICATE, ()))
+async def _is_callers_own(request: ClientRequest) -> bool:
+    """Tell the caller's ``Authorization`` from the one that aiohttp takes from ``.netrc`` for ``trust_env=True``."""
+    header, host = request.headers[hdrs.AUTHORIZATION], request.url.host
+    if not request.session.trust_env or not header.startswith("Basic ") or host is None:
+        return True
+    return header != await asyncio.get_running_loop().run_in_executor(None, netrc_authorization, host)
 
 
 async def _discard(request: ClientRequest, response: ClientResponse) -> None:

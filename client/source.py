@@ -2,56 +2,66 @@
 
 import asyncio
 import logging
-import secrets
+import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import aiohttp
 from yarl import URL
 
-from client.addresses import auth_base
-from client.auth_api import AuthApi
-from client.errors import ClientError, ConfigurationError, LoginRequired, RefreshUnavailable, StorageError
-from client.events import Callback, Events
-from client.flight import Flight
-from client.held import Held
-from client.persistence import Persistence
-from client.renewal import Renewal, Superseded
-from client.stats import Stats
-from client.storage import Storage, StoredSession
-from client.storage.memory import MemoryStorage
-from client.tokens import Lease, Tokens
+from .clock import passing_s
+from .errors import ConfigurationError, LoginRequired, RefreshUnavailable, StorageError
+from .proof_keys import ProofKey
+from .refresh.callbacks import Callback, Callbacks
+from .refresh.persistence import Persistence
+from .refresh.renewal import Renewal
+from .refresh.shared_refresh import Outcome, SharedRefresh, finish
+from .refresh.state import SessionState, logged_out, opened
+from .stats import Stats
+from .storage import Storage
+from .storage.memory import MemoryStorage
+from .storage.proof_key import existing_proof_key, proof_key_beside
+from .tokens import TimedTokens, Tokens
+from .wire.auth_api import AuthApi
+from .wire.url_policy import auth_base
 
 _log = logging.getLogger("dualtoken.client")
 
 CLOSE_GRACE_S: Final = 5.0  # for a refresh under way; the journal covers one that is cut off
 BACKGROUND_PAUSE_S: Final = 5.0  # after a background refresh that failed
-MAX_PAUSE_S: Final = 60.0  # that a Retry-After can impose
 
 
 class TokenSource:
     """Hands out access tokens of one session, and renews them so that nobody notices.
 
-    For one event loop at a time; it may be used under another one afterwards. Not for several threads.
+    For one event loop at a time; it may be used under another one when that is closed, or after :meth:`aclose`.
 
     Args:
         auth_url: address of the auth service; a path is kept.
         storage: where the session is kept; None: in memory.
         refresh_timeout_s: how long one refresh may take, retries and waiting for other processes included.
         session: used for the calls to the auth service if given, its middlewares bypassed; never closed.
-        clock: monotonic seconds.
+        clock: seconds that pass, awake or asleep.
         wall_clock: seconds since the epoch; only for what the storage tells other processes.
         on_refresh: called once for each refresh with the new :class:`Tokens`; plain or async.
         on_login_required: called once when the session turns out to be gone, with the :class:`LoginRequired`.
         allow_insecure: permit plain http to a host that is not this machine.
+        dpop: bind sessions to a key (RFC 9449 §5), so that a stolen refresh token alone is worthless: a
+            :class:`ProofKey`, or True for one where the tokens are: beside the file, in the key ring, in memory. A
+            session that another process has bound to that key goes on in any case.
+        scope: what each refresh narrows the access token to (RFC 6749 §6); None: the session's. The session keeps its
+            own, and the access token of the login has all of it. Who shares a storage asks for the same.
 
     Attributes:
         stats: counters; see :class:`Stats`.
 
     Raises:
-        ConfigurationError: an address that cannot work or would expose tokens; a timeout that is not positive.
+        ConfigurationError: an address that cannot work or would expose tokens; a timeout that is not positive and
+            finite; a key that cannot be had; a scope that is none.
+        StorageError: the file of the key, or the key ring, cannot be used.
     """
 
     def __init__(
@@ -61,51 +71,54 @@ class TokenSource:
         storage: Storage | None = None,
         refresh_timeout_s: float = 30.0,
         session: aiohttp.ClientSession | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = passing_s,
         wall_clock: Callable[[], float] = time.time,
         on_refresh: Callback[Tokens] | None = None,
         on_login_required: Callback[LoginRequired] | None = None,
         allow_insecure: bool = False,
+        dpop: bool | ProofKey = False,
+        scope: str | None = None,
     ) -> None:
-        if not refresh_timeout_s > 0:
-            raise ConfigurationError(f"refresh_timeout_s must be positive, not {refresh_timeout_s!r}")
+        if not 0 < refresh_timeout_s < math.inf:
+            raise ConfigurationError(f"refresh_timeout_s must be positive and finite, not {refresh_timeout_s!r}")
         base = auth_base(auth_url, allow_insecure=allow_insecure)
         self.stats = Stats()
-        self._clock = clock
-        self._timeout_s = refresh_timeout_s
-        self._api = AuthApi(base, session, wall_clock)
-        self._held = Held(clock, wall_clock, self.stats)
-        self._persistence = Persistence(MemoryStorage() if storage is None else storage, str(base), self.stats)
-        self._events = Events(self.stats)
-        self._on_refresh = on_refresh
-        self._on_login_required = on_login_required
+        self._clock, self._timeout_s = clock, refresh_timeout_s
+        storage = MemoryStorage() if storage is None else storage
+        key = (proof_key_beside(storage) if dpop else None) if isinstance(dpop, bool) else dpop
+        self._api = AuthApi(base, session, wall_clock, key, lambda: existing_proof_key(storage), scope)
+        self._state = SessionState(clock, wall_clock, self.stats)
+        self._persistence = Persistence(storage, str(base), self.stats, timeout_s=refresh_timeout_s)
+        self._callbacks = Callbacks(self.stats)
+        self._on_refresh, self._on_login_required = on_refresh, on_login_required
         self._announced = False  # whether on_login_required has been called for the session that is gone
-        self._flight: Flight | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None  # the one that uses this source
+        self._is_closed = False
+        self._flight: SharedRefresh | None = None
+        self._leaving: set[SharedRefresh] = set()  # gave way to a login or logout, and revoke a late answer
         self._background_not_before = float("-inf")
-        # The event loop itself keeps only weak references.
-        self._leaving: set[asyncio.Task[Any]] = set()  # superseded renewals, which revoke a late answer
-        self._saving: set[asyncio.Task[Any]] = set()  # tokens that could not be stored at once
 
     async def __aenter__(self) -> Self:
         """Return the source itself: nothing is opened before it is needed."""
+        self._is_closed = False
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        # Who is interrupted wants to leave at once; the journal covers a refresh that is cut off.
+        # On cancellation, exit at once; the journal makes an interrupted refresh safe to repeat.
         interrupted = kind is not None and issubclass(kind, asyncio.CancelledError)
         await self.aclose(grace_s=0.0 if interrupted else CLOSE_GRACE_S)
 
     @property
     def current(self) -> Tokens | None:
         """The tokens in memory, without asking anybody; None before the first use and after the session's end."""
-        return None if self._held.lease is None else self._held.lease.tokens
+        return None if self._state.timed is None else self._state.timed.tokens
 
     async def token(self, *, rejected: str | None = None) -> str:
         """Return an access token that may be used now.
 
-        A token that is good and is not *rejected* is returned without a suspension point.
+        One that is good and not *rejected* is returned without a suspension point.
 
         Args:
             rejected: an access token that a resource server has answered with 401.
@@ -115,21 +128,43 @@ class TokenSource:
             RefreshUnavailable: no auth service within ``refresh_timeout_s``; nothing is lost.
             RefreshRejected: the auth service answers nonsense; nothing is lost.
             StorageError: there may be a session, but the storage cannot be read.
+            RuntimeError: another event loop uses this source, and is open.
         """
-        lease = self._held.lease
-        if lease is not None and lease.tokens.access_token != rejected:
+        if self._loop is not asyncio.get_running_loop():
+            self._use_here()
+        timed = self._state.timed
+        if timed is not None and timed.tokens.access_token != rejected:
             now = self._clock()
-            if now < lease.expires_at:
+            if now < timed.expires_at:
                 if rejected is not None:
                     self.stats.late_401s += 1
-                if now >= lease.renew_at:
+                if now >= timed.renew_at:
                     self._renew_in_background(now)
-                return lease.tokens.access_token
+                return timed.tokens.access_token
         tokens = (await self._renewed(rejected)).tokens
         if tokens.access_token == rejected:
             # The refresh that was under way had begun without knowing of this rejection.
             tokens = (await self._renewed(rejected)).tokens
         return tokens.access_token
+
+    def usable(self, rejected: str | None = None) -> str | None:
+        """Return a token that is good, not *rejected* and not due for renewal; None if there is none. No I/O.
+
+        Any thread may call it.
+        """
+        timed = self._state.timed
+        if timed is None or timed.tokens.access_token == rejected or self._clock() >= timed.renew_at:
+            return None
+        return timed.tokens.access_token
+
+    def is_too_fresh(self, refused: str) -> bool:
+        """Tell whether a refresh cannot mend the refusal of *refused*, as each yes is counted.
+
+        Yes: it is the current token, came from a refresh less than a minute ago, and should be good by its own life.
+        """
+        fresh = self._state.is_fresh(refused)
+        self.stats.refused_fresh += fresh
+        return fresh
 
     async def login(self, username: str, password: str) -> Tokens:
         """Open a session in place of the one there may be. A refresh under way gives way to it.
@@ -137,17 +172,20 @@ class TokenSource:
         Raises:
             InvalidCredentials: the current session, if any, goes on.
             AuthUnavailable, AuthRejected: likewise.
+            RuntimeError: another event loop uses this source, and is open.
         """
+        self._use_here()
+        with suppress(StorageError):
+            await self._persistence.meet(self._state)  # this login is newer than what is there now
         asked_at = self._clock()
         tokens = await self._api.login(username, password, timeout_s=self._timeout_s)
-        session = StoredSession(tokens, login_id=secrets.token_hex(8))
-        self._held.publish(session, asked_at)
-        self._announced = False
-        self._held.not_before = float("-inf")
-        if self._held.lease is not None:
-            self._supersede(self._held.lease)
-        if not await self._persistence.overwrite(session):
-            self._save_again(session)
+        session = opened(tokens, self._state.session, self._api.jkt)
+        self._state.publish(session, asked_at)
+        self._is_closed = self._announced = False
+        self._state.not_before = self._background_not_before = float("-inf")
+        if self._state.timed is not None:
+            self._cancel_refresh(self._state.timed)
+        await self._persistence.overwrite(session)
         return tokens
 
     async def logout(self, *, everywhere: bool = False) -> None:
@@ -159,43 +197,70 @@ class TokenSource:
         Raises:
             AuthUnavailable, AuthRejected: it has ended here, but the auth service could not be told.
             StorageError: it has ended, but the dead tokens could not be removed from the storage.
+            RuntimeError: another event loop uses this source, and is open.
         """
-        found = await self._persistence.load(self._held.refresh_token)
-        # Another process may have renewed the session since.
-        stored = found.session.refresh_token if found.session and found.is_news else None
-        refresh_token = stored or self._held.refresh_token
-        ended = self._held.ended_by("logged_out")
-        self._held.lease, self._held.ended, self._announced = None, "logged_out", True
-        self._supersede(LoginRequired("logged_out"))
-        removed = await self._persistence.overwrite(ended)
-        if refresh_token is not None:
-            await self._api.logout(refresh_token, everywhere=everywhere, timeout_s=self._timeout_s)
-        if not removed:
+        self._use_here()
+        unread: StorageError | None = None
+        try:
+            await self._persistence.meet(self._state)  # another process may have renewed the session since
+        except StorageError as error:
+            unread = error
+        live, session = self._state.session, logged_out(self._state.session)
+        self._state.publish(session, self._clock())
+        self._announced = True
+        self._cancel_refresh(LoginRequired("logged_out"))
+        storing = asyncio.ensure_future(self._persistence.overwrite(session))
+        try:
+            if live is not None and live.refresh_token is not None:
+                await self._api.logout(live.refresh_token, everywhere=everywhere, timeout_s=self._timeout_s)
+        finally:
+            await storing
+        if unread is not None:
+            raise unread
+        if self._persistence.is_behind:
             raise StorageError("logged out, but the stored tokens could not be removed")
 
     async def aclose(self, *, grace_s: float = CLOSE_GRACE_S) -> None:
-        """Let a refresh under way come in, for *grace_s* seconds, and stop all else. The source can be used again.
+        """Let a refresh under way come in, for *grace_s* seconds, and stop all else.
 
+        The source can be used again, but refreshes nothing in the background until it is entered or logged in again.
         A callback may call this, too: it is not waited for.
+
+        Raises:
+            RuntimeError: another event loop uses this source, and is open.
         """
-        flight = self._own_flight()
-        wanted = self._leaving | self._events.running | ({flight.task} if flight else set())
-        if ours := _of_this_loop(wanted):
-            await asyncio.wait(ours, timeout=grace_s)
-        rest = _of_this_loop(wanted | self._saving)
-        for task in rest:
-            task.cancel()
-        await asyncio.gather(*rest, return_exceptions=True)
-        await self._persistence.settle(self._held)
+        self._use_here()
+        self._is_closed = True
+        await finish(
+            [*(flight.task for flight in {*self._leaving, self._flight} if flight), self._callbacks.task], grace_s
+        )
+        await self._persistence.settle()
+        if self._flight is None:
+            self._loop = None
 
-    def _own_flight(self) -> Flight | None:
-        """Return the refresh under way, unless it belongs to an event loop that is gone."""
-        if self._flight is not None and self._flight.loop is not asyncio.get_running_loop():
-            self._flight = None
-        return self._flight
+    def _use_here(self) -> None:
+        """Make the running event loop the one that uses this source."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not None and self._loop is not loop:
+            if not self._loop.is_closed():
+                raise RuntimeError(
+                    "this TokenSource belongs to another event loop, which is open: await aclose() there first, "
+                    "call it there with asyncio.run_coroutine_threadsafe(), or make one for each loop, on one storage"
+                )
+            self._flight, self._leaving = None, set()  # they died with their loop
+        self._loop = loop
 
-    async def _renewed(self, rejected: str | None) -> Lease:
-        if (flight := self._own_flight()) is None:
+    async def _renewed(self, rejected: str | None) -> TimedTokens:
+        is_late = self._flight is not None and self._flight.renewal.is_nearly_over
+        try:
+            return await self._join(rejected)
+        except RefreshUnavailable:
+            if not is_late:
+                raise
+            return await self._join(rejected)  # time ran out before one attempt was made for this caller
+
+    async def _join(self, rejected: str | None) -> TimedTokens:
+        if (flight := self._flight) is None:
             flight = self._take_off(in_background=False)
         else:
             self.stats.coalesced += 1
@@ -204,82 +269,42 @@ class TokenSource:
         return await flight.wait()
 
     def _renew_in_background(self, now: float) -> None:
-        if self._own_flight() is None and now >= max(self._background_not_before, self._held.not_before):
+        is_due = now >= max(self._background_not_before, self._state.not_before)
+        if is_due and self._flight is None and not self._is_closed:
             self.stats.background += 1
             self._take_off(in_background=True)
 
-    def _take_off(self, *, in_background: bool) -> Flight:
-        renewal = Renewal(self._held, self._persistence, self._api, timeout_s=self._timeout_s)
-        self._flight = Flight(renewal, in_background=in_background, on_landed=self._landed)
+    def _take_off(self, *, in_background: bool) -> SharedRefresh:
+        renewal = Renewal(self._state, self._persistence, self._api, timeout_s=self._timeout_s)
+        self._flight = SharedRefresh(renewal, in_background=in_background, on_landed=self._landed)
         return self._flight
 
-    def _landed(self, flight: Flight) -> None:
-        outcome = _outcome(flight.task)
-        if self._flight is not flight:  # superseded: those who waited know already
+    def _landed(self, flight: SharedRefresh, outcome: Outcome) -> None:
+        self._leaving.discard(flight)
+        if self._flight is not flight:  # cancelled: those who waited have been told
             return
         self._flight = None
-        flight.resolve(outcome)
-        if isinstance(outcome, ClientError):
+        if not isinstance(outcome, TimedTokens):
             self._failed(flight, outcome)
             return
         self._announced = False
         if flight.renewal.refreshed is not None:
-            self._refreshed(flight.renewal.refreshed)
+            self._callbacks.call(self._on_refresh, flight.renewal.refreshed)
 
-    def _refreshed(self, tokens: Tokens) -> None:
-        self._events.fire(self._on_refresh, tokens)
-        if self._persistence.seen != tokens.refresh_token:
-            self._save_again(self._held.session(tokens))
-
-    def _failed(self, flight: Flight, error: ClientError) -> None:
-        now = self._clock()
+    def _failed(self, flight: SharedRefresh, error: Exception) -> None:
         if isinstance(error, LoginRequired):
             if not self._announced:
                 self._announced = True
-                self._events.fire(self._on_login_required, error.twin())
+                self._callbacks.call(self._on_login_required, error.copy_for_raise())
         elif isinstance(error, RefreshUnavailable) and error.retry_after is not None:
-            self._held.not_before = now + min(error.retry_after, MAX_PAUSE_S)
+            self._state.pause(error.retry_after)
         if flight.in_background:
-            self._background_not_before = now + BACKGROUND_PAUSE_S
+            self._background_not_before = self._clock() + BACKGROUND_PAUSE_S
             _log.warning("background refresh failed, going on with the old token: %s", error)
 
-    def _supersede(self, outcome: Lease | LoginRequired) -> None:
+    def _cancel_refresh(self, outcome: Outcome) -> None:
         """End the refresh under way for those who wait; its late answer is revoked when it comes."""
-        flight, self._flight = self._own_flight(), None
+        flight, self._flight = self._flight, None
         if flight is not None:
-            flight.renewal.supersede()
-            _hold(flight.task, self._leaving)
-            flight.resolve(outcome)
-
-    def _save_again(self, session: StoredSession) -> None:
-        def is_current() -> bool:
-            return self._held.refresh_token == session.refresh_token
-
-        task = asyncio.get_running_loop().create_task(self._persistence.keep_trying(session, is_current))
-        _hold(task, self._saving)
-
-
-def _hold(task: asyncio.Task[Any], where: set[asyncio.Task[Any]]) -> None:
-    where.add(task)
-    task.add_done_callback(where.discard)
-
-
-def _of_this_loop(tasks: set[asyncio.Task[Any]]) -> set[asyncio.Task[Any]]:
-    """Return those that can be waited for: not the one that asks, which would wait for itself."""
-    loop, own = asyncio.get_running_loop(), asyncio.current_task()
-    return {task for task in tasks if task.get_loop() is loop and not task.done() and task is not own}
-
-
-def _outcome(task: asyncio.Task[Lease]) -> Lease | ClientError:
-    """Return what a renewal came to."""
-    if task.cancelled() or isinstance(task.exception(), Superseded):
-        return RefreshUnavailable("refresh: interrupted")
-    error = task.exception()
-    if error is None:
-        return task.result()
-    if isinstance(error, ClientError):
-        return error
-    _log.error("a refresh failed unexpectedly", exc_info=error)
-    unavailable = RefreshUnavailable(f"refresh: {type(error).__name__}")
-    unavailable.__cause__ = error
-    return unavailable
+            self._leaving.add(flight)
+            flight.cancel(outcome)

@@ -15,6 +15,8 @@ class Stats:
         retries: refresh requests sent again after a network error, a timeout, a 429 or a 5xx.
         resumed: refreshes that repeated a request which an earlier run, or another process, had left unanswered.
         background: refreshes begun ahead of expiry, nobody waiting.
+        refused_fresh: refusals of tokens that had just come from a refresh: passed on, since another refresh would
+            mend nothing.
         discarded: late answers thrown away, and revoked, because a login or logout came between.
         journal_failures: refresh requests that could not be written down before they were sent.
         save_failures: tokens that could not be stored at once; they are kept in memory and tried again.
@@ -28,6 +30,7 @@ class Stats:
     retries: int = 0
     resumed: int = 0
     background: int = 0
+    refused_fresh: int = 0
     discarded: int = 0
     journal_failures: int = 0
     save_failures: int = 0

@@ -5,9 +5,8 @@ from typing import Final
 
 BACKGROUND_FRACTION: Final = 0.1  # of a token's life: renewed ahead of expiry, nobody waits
 BACKGROUND_MAX_S: Final = 60.0
-MIN_USE_S: Final = (
-    1.0  # a token that just came is not renewed for its age: a burst costs one refresh, whatever its life
-)
+MIN_USE_S: Final = 1.0  # a token that just came is not renewed for its age: a burst costs one refresh, however short
+COOL_DOWN_S: Final = 60.0  # a token that came so short a time ago, and is refused, would not be mended by another
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +26,7 @@ class Tokens:
         refresh_expires_in: the same for the refresh token.
         scope: space-separated (RFC 6749 §3.3).
         obtained_at: seconds since the epoch by this machine's clock, when the request was sent. For people and for
-            other processes only: this process counts on its monotonic clock.
+            other processes only: this process counts on a clock that nobody sets.
     """
 
     access_token: str = field(repr=False)
@@ -40,34 +39,44 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Lease:
-    """Tokens with their deadlines on the monotonic clock, in seconds.
+class TimedTokens:
+    """Tokens with their deadlines, in seconds of a clock that runs while the machine sleeps.
 
     ``renew_at <= expires_at``; between the two one background refresh runs while callers go on with this token.
+
+    Attributes:
+        asked_at: when they were asked for.
     """
 
     tokens: Tokens
+    asked_at: float
     renew_at: float
     expires_at: float
 
+    def is_fresh(self, now: float) -> bool:
+        """Tell whether they came less than :data:`COOL_DOWN_S` ago, and have not run out by their own life."""
+        life_s = COOL_DOWN_S if self.tokens.expires_in is None else self.tokens.expires_in
+        return now - self.asked_at < min(life_s, COOL_DOWN_S)
 
-def lease(tokens: Tokens, *, now: float, age: float) -> Lease:
+
+def timed(tokens: Tokens, *, now: float, age: float) -> TimedTokens:
     """Say how long *tokens* may be used. No I/O.
 
     Args:
         tokens: as answered.
-        now: the monotonic clock.
+        now: by a clock that runs while the machine sleeps.
         age: seconds since the tokens were asked for: the round trip, or what the storage says.
     """
+    age = max(age, 0.0)
     if tokens.expires_in is None:  # RFC 6749 §5.1 allows that: only a 401 will tell
-        return Lease(tokens, float("inf"), float("inf"))
-    left = max(tokens.expires_in - max(age, 0.0), 0.0)
+        return TimedTokens(tokens, now - age, float("inf"), float("inf"))
+    left = max(tokens.expires_in - age, 0.0)
     margin = min(tokens.expires_in * BACKGROUND_FRACTION, BACKGROUND_MAX_S)
     expires_at = now + max(left, MIN_USE_S)
-    return Lease(tokens, max(expires_at - margin, now), expires_at)
+    return TimedTokens(tokens, now - age, max(expires_at - margin, now), expires_at)
 
 
-def stored_lease(tokens: Tokens, *, now: float, wall: float) -> Lease:
+def timed_from_storage(tokens: Tokens, *, now: float, wall: float) -> TimedTokens:
     """Say how long *tokens* that another process may have stored can be used. No I/O.
 
     A wall clock that jumped makes this too short (one refresh more) or too long (a 401, then a refresh): never wrong
@@ -75,10 +84,10 @@ def stored_lease(tokens: Tokens, *, now: float, wall: float) -> Lease:
 
     Args:
         tokens: as stored.
-        now: the monotonic clock.
+        now: by a clock that runs while the machine sleeps.
         wall: seconds since the epoch.
     """
     age = max(wall - tokens.obtained_at, 0.0)
     if tokens.expires_in is not None and age >= tokens.expires_in:
-        return Lease(tokens, now, now)
-    return lease(tokens, now=now, age=age)
+        return TimedTokens(tokens, now - age, now, now)
+    return timed(tokens, now=now, age=age)

@@ -1,1 +1,41 @@
-"""Verifies access tokens; serves what they protect."""
+"""Verifies access tokens; serves what they protect.
+
+The names below are loaded when they are first used: a service with several workers must set the folder of its shared
+metrics before anything imports ``prometheus_client``.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from .authenticator import FeedPolicy
+    from .verification.claims import Claims
+    from .web.access import optional, public, requires
+    from .web.bearer import CLAIMS, Bearer
+else:  # hidden from type checkers, which would take any name for one that is here
+
+    def __getattr__(name: str) -> object:
+        if name not in _WHERE:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        try:
+            return getattr(import_module(f".{_WHERE[name]}", __name__), name)
+        except ModuleNotFoundError as missing:
+            if (missing.name or "").startswith(__name__):
+                raise
+            needs = "pip install 'dualtoken[resource]'"
+            raise ImportError(f"{name} needs an extra: {needs} (no {missing.name})") from None
+
+
+_WHERE = {
+    "Bearer": "web.bearer",
+    "CLAIMS": "web.bearer",
+    "Claims": "verification.claims",
+    "FeedPolicy": "authenticator",
+    "optional": "web.access",
+    "public": "web.access",
+    "requires": "web.access",
+}
+
+__all__ = ["CLAIMS", "Bearer", "Claims", "FeedPolicy", "optional", "public", "requires"]

@@ -2,11 +2,14 @@
 
 from aiohttp import web
 
-from resource_service.authenticator import FeedPolicy
-from resource_service.settings import Settings
-from resource_service.web import docs, health, home, metrics
-from resource_service.web.bearer import Bearer
-from resource_service.web.cors import allow_origins
+from dualtoken_serving.cors import allow_origins
+from dualtoken_serving.settings_source import file_of
+
+from .authenticator import FeedPolicy
+from .settings import Settings
+from .web import docs, health, home
+from .web.bearer import Bearer
+from .web.measurements import ResourceMetrics
 
 
 def create_app(settings: Settings) -> web.Application:
@@ -19,20 +22,19 @@ def create_app(settings: Settings) -> web.Application:
         keys=settings.keys,
         jwks_url=settings.jwks_url,
         revocations_url=settings.revocations_url,
-        service_secret=secret.get_secret_value() if secret else None,
+        service_secret=file_of(Settings, "service_secret") or (secret.get_secret_value() if secret else None),
         feed_policy=FeedPolicy(
             stale=settings.revocations_stale,
             stale_after_s=settings.revocations_stale_after_s,
             access_ttl_s=settings.access_ttl_s,
         ),
         leeway_s=settings.leeway_s,
-        cached_tokens=settings.cached_tokens,
+        cache_mib=settings.cache_mib,
     )
     bearer.attach(app)
     app[health.AUTHENTICATOR] = bearer.authenticator
-    app[metrics.BEARER] = bearer
-    app.cleanup_ctx.append(metrics.reporting)
-    app.add_routes(bearer.guarded([*home.routes, *health.routes, *metrics.routes, *docs.routes]))
+    ResourceMetrics(bearer).attach(app)
+    app.add_routes(bearer.guarded([*home.routes, *health.routes, *docs.routes]))
     if settings.cors_origins:
-        allow_origins(app, settings.cors_origins)
+        allow_origins(app, app.router.routes(), settings.cors_origins, methods=("GET", "HEAD", "POST"))
     return app

@@ -5,17 +5,20 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
-from resource_service.claims import Claims
-from resource_service.errors import KeySetRefused, KeysUnavailable, UnknownKey
-from resource_service.keys import Keys, KeySource
-from resource_service.revocation_feed import RevocationFeed
-from resource_service.revocations import STALE_AFTER_S, Follower, Stale
-from resource_service.revoked_sessions import RevokedSessions, retention_s
-from resource_service.verify import CACHED_TOKENS, Policy, Verifier
+from .clock import passing_s
+from .errors import KeySetRefused, KeysUnavailable, UnknownKey
+from .keys.refresher import Keys, KeySource
+from .lifetimes import Lifetimes
+from .revocation.feed_client import RevocationFeed
+from .revocation.follower import STALE_AFTER_S, Follower, Stale
+from .verification.claims import Claims
+from .verification.jwk_set import KeySet
+from .verification.revoked_sessions import RevokedSessions, retention_s
+from .verification.verifier import CACHE_MIB, ValidationPolicy, Verifier
 
 log = structlog.wrap_logger(logging.getLogger(__name__))
 
@@ -50,17 +53,18 @@ class Authenticator:
 
     def __init__(
         self,
-        policy: Policy,
+        policy: ValidationPolicy,
         source: KeySource,
         *,
         feed: RevocationFeed | None = None,
         feed_policy: FeedPolicy = DEFAULT_FEED_POLICY,
-        cached_tokens: int = CACHED_TOKENS,
+        cache_mib: float = CACHE_MIB,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.revoked = RevokedSessions(retention_s(feed_policy.access_ttl_s, policy.leeway_s))
-        self.verifier = Verifier(policy, revoked=self.revoked, cached_tokens=cached_tokens, clock=clock)
-        self.keys = Keys(source, self.verifier.use)
+        policy = replace(policy, needs_sid=feed is not None)
+        self.verifier = Verifier(policy, revoked=self.revoked, cache_mib=cache_mib, clock=clock)
+        self.keys = Keys(source, self._use)
         self.follower: Follower | None = None
         if feed is not None:
             self.follower = Follower(
@@ -72,7 +76,17 @@ class Authenticator:
             )
         self.authenticate: Callable[[str], Claims] = self.verifier.verify_credentials
         """Verify credentials with what is known now: see :meth:`Verifier.verify_credentials`."""
-        self._is_running = False
+        self.lifetimes = Lifetimes(self.authenticate, self._remaining_s)
+        self.revoked.on_revoked = self.lifetimes.revoked
+        self._leeway_s, self._clock = policy.leeway_s, clock
+        self.is_running = False
+
+    def _use(self, keys: KeySet) -> None:
+        self.verifier.use(keys)
+        self.lifetimes.keys_changed()
+
+    def _remaining_s(self, claims: Claims) -> float:
+        return min(claims.exp + self._leeway_s - self._clock(), self.revoked.known_until - passing_s())
 
     @property
     def ready(self) -> dict[str, bool]:
@@ -109,14 +123,14 @@ class Authenticator:
             KeySetRefused: the keys are the operator's to mend. Keys of another service may come later.
             RuntimeError: it is kept current already: the end of one would leave the other with what is known by then.
         """
-        if self._is_running:
+        if self.is_running:
             raise RuntimeError("running already: mount a Bearer on one application, which may have others below it")
-        self._is_running = True
+        self.is_running = True
         try:
             async with self._kept_current():
                 yield
         finally:
-            self._is_running = False
+            self.is_running = False
 
     @contextlib.asynccontextmanager
     async def _kept_current(self) -> AsyncIterator[None]:

@@ -3,7 +3,6 @@
 ::
 
     ResourceError
-    ├── StartProblem                 the service does not start: exit 2, one line per problem
     ├── KeySetRefused                a JWK Set that must not be used
     ├── FeedRefused                  the revocation feed did not answer, or something that makes no sense
     ├── Unavailable                  503: this verifier cannot say who is calling
@@ -11,7 +10,8 @@
     │   └── RevocationsStale
     ├── CredentialsMissing           401, a bare challenge
     ├── TokenRefused                 401 invalid_token: expired, revoked or invalid
-    │   └── UnknownKey               the key set may be older than the token
+    │   ├── UnknownKey               the key set may be older than the token
+    │   └── RefreshTokenPresented    not an access token at all
     └── InsufficientScope            403
 
 ``str(error)`` is for the log, and never holds a token, a part of one, or a key. What leaves the process is made from
@@ -25,15 +25,13 @@ Reason = Literal["expired", "revoked", "invalid"]
 
 
 class ResourceError(Exception):
-    """The base of every error that this package raises on purpose."""
+    """The base of every error that this package raises on purpose.
 
+    Attributes:
+        outcome: what becomes of a request for it, in a word: for metrics, logs and the end of a stream.
+    """
 
-class StartProblem(ResourceError):
-    """Something that the operator must mend before the service can start."""
-
-    def __init__(self, *problems: str) -> None:
-        super().__init__("; ".join(problems))
-        self.problems = problems
+    outcome: str = "unavailable"
 
 
 class KeySetRefused(ResourceError):
@@ -67,13 +65,28 @@ class RevocationsStale(Unavailable):
 class CredentialsMissing(ResourceError):
     """A request without a bearer token for a route that needs one."""
 
+    outcome = "missing"
+
 
 class TokenRefused(ResourceError):
     """An access token that must not be honoured."""
 
+    hint: str | None = None
+    """What the body of the answer says in place of the reason, for a developer."""
+
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(detail)
         self.reason: Reason = reason
+        self.outcome = reason
+
+
+class RefreshTokenPresented(TokenRefused):
+    """A refresh token of dualtoken where an access token is needed."""
+
+    hint = "this is a refresh token: exchange it at the auth service (POST /refresh), and send the access_token"
+
+    def __init__(self) -> None:
+        super().__init__("invalid", "a refresh token")
 
 
 class UnknownKey(TokenRefused):
@@ -84,8 +97,10 @@ class UnknownKey(TokenRefused):
 
 
 class InsufficientScope(ResourceError):
-    """A good token that does not carry the scope which the route needs."""
+    """A good token that does not carry what the route needs: a scope, or, where that is None, certain claims."""
 
-    def __init__(self, scope: str) -> None:
-        super().__init__(f"needs the scope {scope}")
+    outcome = "insufficient_scope"
+
+    def __init__(self, scope: str | None) -> None:
+        super().__init__(f"needs the scope {scope}" if scope else "needs other claims")
         self.scope = scope

@@ -1,48 +1,53 @@
 """The settings, from the environment: each is ``RESOURCE_`` and its name in capitals."""
 
-import os
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import pydantic
 from pydantic import Field, SecretStr, field_validator
-from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-from yarl import URL
+from pydantic_settings import NoDecode, SettingsConfigDict
 
-from resource_service.endpoints import checked_endpoint
-from resource_service.errors import StartProblem
+from dualtoken_serving.origins import browser_origin
+from dualtoken_serving.settings_source import ServiceSettings, load
+
+from .keys.url_policy import checked_endpoint
+from .revocation.service_secret import first_value
 
 PREFIX = "RESOURCE_"
 LONGEST_ACCESS_TTL_S = 86_400
 """That the auth service can be set to."""
-MOST_CACHED_TOKENS = 10_000_000
-SECRET_LIMIT = 4096
-"""Characters of a secret, at most."""
+MOST_CACHE_MIB = 65_536
 
 
-class Settings(BaseSettings):
+class Settings(ServiceSettings):
     """How one resource service runs. Values are checked here, once; what files hold is checked where it is read."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        str_strip_whitespace=True,
     )
 
     host: str = "127.0.0.1"
     port: int = Field(default=8002, ge=0, le=65535, description="0: a free one, named when ready")
     issuer: str = Field(default="http://localhost:8001", description="the iss that access tokens must carry")
-    audience: str = Field(default="http://localhost:8002", description="the name that their aud must contain")
+    audience: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("http://localhost:8002",),
+        min_length=1,
+        description="the name, or names, of which their aud must contain one",
+    )
     keys: Path | None = Field(default=None, description="a JWK Set file; or else")
     jwks_url: str | None = Field(default=None, description="the URL of the issuer's public keys")
     leeway_s: float = Field(default=5, ge=0, le=300, description="how far the issuer's clock may differ")
-    cached_tokens: int = Field(
-        default=8192, ge=1, le=MOST_CACHED_TOKENS, description="verified tokens remembered per worker"
+    cache_mib: float = Field(
+        default=16, gt=0, le=MOST_CACHE_MIB, description="MiB for verified tokens, in each process"
     )
     revocations_url: str | None = Field(default=None, description="the whole URL of the revocation feed")
     service_secret: SecretStr | None = Field(default=None, description="what the feed asks for")
-    service_secret_file: Path | None = Field(default=None, description="the file that holds it")
-    secrets_dir: Path | None = Field(default=None, description="a directory that holds it as resource_service_secret")
     revocations_stale: Literal["open", "closed"] = Field(
         default="closed", description="while the feed is silent: honour tokens as known, or refuse all with 503"
     )
@@ -63,9 +68,17 @@ class Settings(BaseSettings):
 
     @field_validator("issuer", "audience")
     @classmethod
-    def _quotable(cls, value: str) -> str:
-        if not value.isascii() or not value.isprintable() or '"' in value or "\\" in value:
+    def _quotable(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        text = value if isinstance(value, str) else "".join(value)
+        if not text.isascii() or not text.isprintable() or '"' in text or "\\" in text:
             raise ValueError("printable ASCII without quotes or backslashes is needed")
+        return value
+
+    @field_validator("service_secret")
+    @classmethod
+    def _has_a_value(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            first_value(value.get_secret_value())
         return value
 
     @field_validator("jwks_url", "revocations_url")
@@ -75,25 +88,30 @@ class Settings(BaseSettings):
             checked_endpoint(value)
         return value
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("audience", "cors_origins", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
     @field_validator("cors_origins")
     @classmethod
-    def _exact_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for origin in value:
-            if origin == "*":
-                raise ValueError("* cannot be combined with credentials: name the origins")
-            if not _is_origin(origin):
-                raise ValueError(f"not an origin: {origin}")
-        return value
+    def _origins_as_browsers_write_them(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(map(browser_origin, value)))
 
     @field_validator("log_level", mode="before")
     @classmethod
     def _lower(cls, value: Any) -> Any:
         return value.lower() if isinstance(value, str) else value
+
+    @classmethod
+    def contradictions(cls, given: AbstractSet[str]) -> Iterator[str]:
+        """Yield what is wrong with the names of the settings that are *given*."""
+        if ("keys" in given) == ("jwks_url" in given):
+            yield "RESOURCE_KEYS, RESOURCE_JWKS_URL: exactly one of them is needed"
+        if "revocations_url" in given and "service_secret" not in given:
+            yield "RESOURCE_SERVICE_SECRET: RESOURCE_REVOCATIONS_URL needs it"
+        if ("tls_cert" in given) != ("tls_key" in given):
+            yield "RESOURCE_TLS_CERT, RESOURCE_TLS_KEY: one needs the other"
 
 
 def load_settings() -> Settings:
@@ -102,68 +120,4 @@ def load_settings() -> Settings:
     Raises:
         StartProblem: one line for each setting that is wrong, without the values, which may be secret.
     """
-    problems: list[str] = []
-    secrets: dict[str, Any] = {}
-    try:
-        secrets = _secrets()
-    except StartProblem as error:
-        problems.extend(error.problems)
-    given = {name for name in Settings.model_fields if os.environ.get(f"{PREFIX}{name.upper()}")} | secrets.keys()
-    problems.extend(_contradictions(given))
-    try:
-        settings = Settings(**secrets)
-    except pydantic.ValidationError as error:
-        problems.extend(_line(fault) for fault in error.errors(include_url=False))
-    if problems:
-        raise StartProblem(*problems)
-    return settings
-
-
-def _contradictions(given: set[str]) -> Iterator[str]:
-    if ("keys" in given) == ("jwks_url" in given):
-        yield "RESOURCE_KEYS, RESOURCE_JWKS_URL: exactly one of them is needed"
-    if "revocations_url" in given and not given & {"service_secret", "service_secret_file"}:
-        yield "RESOURCE_SERVICE_SECRET: RESOURCE_REVOCATIONS_URL needs it"
-    if ("tls_cert" in given) != ("tls_key" in given):
-        yield "RESOURCE_TLS_CERT, RESOURCE_TLS_KEY: one needs the other"
-
-
-def _line(fault: ErrorDetails) -> str:
-    return f"{PREFIX}{fault['loc'][0]}".upper() + ": " + fault["msg"].removeprefix("Value error, ")
-
-
-def _secrets() -> dict[str, Any]:
-    """Find the service secret: in the environment, else in the file that is named, else in the secrets directory."""
-    name = f"{PREFIX}SERVICE_SECRET"
-    if os.environ.get(name):
-        if os.environ.get(f"{name}_FILE"):
-            raise StartProblem(f"{name}, {name}_FILE: only one of them can count")
-        return {}
-    file = os.environ.get(f"{name}_FILE")
-    if file:
-        return {"service_secret": _read_secret(f"{name}_FILE", Path(file))}
-    directory = os.environ.get(f"{PREFIX}SECRETS_DIR")
-    if not directory:
-        return {}
-    if not Path(directory).is_dir():
-        raise StartProblem(f"{PREFIX}SECRETS_DIR: {directory} is not a directory")
-    path = Path(directory) / name.lower()
-    return {"service_secret": _read_secret(f"{PREFIX}SECRETS_DIR", path)} if path.exists() else {}
-
-
-def _read_secret(setting: str, path: Path) -> str:
-    try:
-        secret = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise StartProblem(f"{setting}: {path}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}") from None
-    if not secret or len(secret) > SECRET_LIMIT:
-        raise StartProblem(f"{setting}: {path} is empty or longer than {SECRET_LIMIT} characters")
-    return secret
-
-
-def _is_origin(text: str) -> bool:
-    try:
-        url = URL(text)
-        return url.scheme in {"http", "https"} and "*" not in text and str(url.origin()) == text
-    except ValueError:
-        return False
+    return load(Settings)

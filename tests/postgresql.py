@@ -107,6 +107,12 @@ class Cluster:
             time.sleep(0.02)  # pg_isready offers nothing to wait on
         return False
 
+    @property
+    def pid(self) -> int:
+        """The server's first process, while it runs."""
+        assert self._process is not None
+        return self._process.pid
+
     def kill(self) -> None:
         """SIGKILL to every process of the server at once: a power cut."""
         if self._process is not None:

@@ -1,15 +1,20 @@
 """The command line of the operator."""
 
-import sys
+from typing import Annotated
 
 import typer
 
-from auth_service.cli import keys, service, sessions, users
-from auth_service.errors import StartupError, Unavailable
+from dualtoken_serving.command import command_name, complain, use_what_there_is
+from dualtoken_serving.errors import StartProblem
+
+from .. import __version__
+from ..errors import Unavailable
+from . import keys, service, sessions, users
 
 EXIT_PROBLEM = 2
+COMMAND = command_name(__name__)
 
-cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+cli = typer.Typer(no_args_is_help=True, add_completion=not COMMAND.startswith("python"), pretty_exceptions_enable=False)
 cli.command("serve")(service.serve)
 cli.command("migrate")(service.migrate)
 cli.add_typer(keys.cli, name="keys")
@@ -17,18 +22,34 @@ cli.add_typer(users.cli, name="users")
 cli.add_typer(sessions.cli, name="sessions")
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"dualtoken-auth {__version__}")
+        raise typer.Exit
+
+
+@cli.callback()
+def auth_service(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """The auth service, and its operator's commands. Settings are read from AUTH_* variables."""
+    del version  # its callback has answered
+
+
 def main() -> int:
     """Run a command. A problem is one line on standard error for each, and exit status 2; never a traceback."""
+    use_what_there_is()
     try:
-        cli(prog_name="python -m auth_service", standalone_mode=True)
-    except StartupError as exc:
-        for line in str(exc).splitlines():
-            print(f"auth_service: {line}", file=sys.stderr)
+        cli(prog_name=COMMAND, standalone_mode=True)
+    except StartProblem as exc:
+        complain(__name__, str(exc))
         return EXIT_PROBLEM
     except Unavailable as exc:
-        print(f"auth_service: the database does not answer: {exc}".splitlines()[0], file=sys.stderr)
+        complain(__name__, f"the database does not answer: {exc}".splitlines()[0])
         return EXIT_PROBLEM
     except OSError as exc:
-        print(f"auth_service: {exc.filename or 'standard output'}: {exc.strerror}", file=sys.stderr)
+        complain(__name__, f"{exc.filename or 'standard output'}: {exc.strerror}")
         return EXIT_PROBLEM
     return 0

@@ -2,13 +2,14 @@
 
 import structlog
 
-from auth_service.logs import configure_logs
-from auth_service.models import RevocationReason
+from dualtoken_serving.logs import configure_logs
+
+from ..domain.models import RevocationReason
 
 
 def operator_log() -> structlog.typing.FilteringBoundLogger:
     """Return what writes JSON lines on standard error: standard output is the command's answer."""
-    configure_logs("info")
+    configure_logs("info", "auth_service")
     log: structlog.typing.FilteringBoundLogger = structlog.get_logger("auth_service").bind(by="operator")
     return log
 

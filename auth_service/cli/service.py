@@ -2,48 +2,65 @@
 
 import asyncio
 import sys
-from collections.abc import Callable
 from functools import partial
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from auth_service.app import create_app
-from auth_service.logs import configure_logs
-from auth_service.serving import allow_many_connections, bind
-from auth_service.serving import serve as serve_here
-from auth_service.settings import Settings, load_settings
-from auth_service.shared_metrics import shared_directory
-from auth_service.store.migrate import upgrade
-from auth_service.store.privileges import grant
-from auth_service.store.sql import open_database, open_store
-from auth_service.telemetry import require_telemetry
-from auth_service.web.tracing import add_trace_id
+from dualtoken_serving.logs import configure_logs
+from dualtoken_serving.process import Serving, run
+from dualtoken_serving.settings_source import tell_of_strangers
+from dualtoken_serving.telemetry import require_telemetry
+
+from ..app import create_app
+from ..errors import StartupError, Unavailable
+from ..settings import HANDLING, PREFIX, Settings, load_settings
+from ..store import TRANSACTION_S
+from ..store.migrate import upgrade
+from ..store.privileges import grant
+from ..store.sql import open_database, open_store
+
+NAME = "auth_service"
+# How long a thread may wait for the interpreter's lock while the event loop holds it: the default, 5 ms, is longer than
+# a whole transaction, and would make SQLite's thread begin only when the event loop has nothing left to do.
+_SWITCH_INTERVAL_S = 0.0002
+_EXIT_S = 2
+"""More than a worker takes to end once its last transaction, which may still be in flight after its time, is over."""
 
 
 def serve() -> None:
     """Serve until SIGTERM. Prints one line with the address when ready."""
     settings = load_settings()
-    configure_logs(settings.log_level, add_trace_id)
+    configure_logs(settings.log_level, NAME, never_wait=True)
+    tell_of_strangers(Settings)
     require_telemetry()
-    app = create_app(settings)
-    allow_many_connections()
-    listener = bind(settings.host, settings.port)
-    if settings.workers == 1:
-        with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            runner.run(serve_here(app, settings, listener))
-        return
-    from auth_service.workers import serve_with_workers
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    create_app(settings)  # problems of the key files are named before anything starts
+    if settings.workers > 1:
+        # Problems of the database, too, and each worker finds the schema current.
+        asyncio.run(_check_store(settings))
+    run(serving_of(settings))
 
-    # Problems of the database are named before any worker starts, and each worker finds the schema current.
-    asyncio.run(_check_store(settings))
-    with shared_directory():
-        serve_with_workers(partial(create_app, settings), settings, listener)
+
+def serving_of(settings: Settings) -> Serving:
+    """Say what serves this service must know of it."""
+    return Serving(
+        service=NAME,
+        prefix=PREFIX,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        tls_cert=settings.tls_cert,
+        tls_key=settings.tls_key,
+        handling_s=settings.shutdown_s * HANDLING,
+        ending_s=settings.shutdown_s + TRANSACTION_S + _EXIT_S,
+        make_app=partial(create_app, settings),
+        waits_for=(StartupError, Unavailable),
+    )
 
 
 async def _check_store(settings: Settings) -> None:
-    async with open_store(settings.database_url.get_secret_value()) as store:
+    async with open_store(*settings.database, accept_newer=settings.accept_newer_schema) as store:
         await store.ping()
 
 
@@ -56,24 +73,15 @@ def migrate(grant_to: GrantTo = None) -> None:
     """Bring the database schema up to date; safe to run at any time, and in several processes at once."""
     settings = load_settings()
     before, after = asyncio.run(_migrate(settings, grant_to))
-    Console().print(f"schema {after}: already there" if before == after else f"schema {before or 'empty'} → {after}")
+    typer.echo(f"schema {after}: already there" if before == after else f"schema {before or 'empty'} -> {after}")
 
 
-async def _migrate(settings: Settings, grant_to: str | None) -> tuple[str | None, str]:
-    database = open_database(settings.database_url.get_secret_value())
+async def _migrate(settings: Settings, grant_to: str | None) -> tuple[str | None, str | None]:
+    database = open_database(*settings.database)
     try:
         revisions = await upgrade(database)
         if grant_to is not None:
-            await grant(database, grant_to)
+            await grant(database, grant_to, settings.database_schema)
         return revisions
     finally:
         await database.close()
-
-
-def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return uvloop's factory, or None where there is no uvloop (Windows)."""
-    if sys.platform == "win32":
-        return None
-    import uvloop
-
-    return uvloop.new_event_loop

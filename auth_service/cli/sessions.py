@@ -1,45 +1,38 @@
 """``sessions list | revoke``: what users have open, and how an operator ends it. May run while the service runs."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
-from rich.table import Column, Table
-from rich.text import Text
 
-from auth_service.cli.log import log_revoked
-from auth_service.cli.output import AsJson, show
-from auth_service.cli.store import possible_name, require_user, with_store
-from auth_service.errors import StartupError
-from auth_service.models import RevocationReason, Session, is_session_id
-from auth_service.rotation import Policy
-from auth_service.sessions import wall_clock
-from auth_service.settings import load_settings
-from auth_service.store import Store
+from ..domain.models import RevocationReason, Session, is_session_id
+from ..domain.rotation import RotationPolicy
+from ..errors import StartupError
+from ..settings import load_settings
+from ..store import Store
+from .log import log_revoked
+from .output import AsJson, show, table
+from .store import now_of, possible_name, require_user, with_store
 
 cli = typer.Typer(no_args_is_help=True, help="Live sessions. What is revoked reaches every verifier within a second.")
-ID_WIDTH = 22  # characters: whole, because `revoke` asks for it
 
 
 @cli.command("list")
 def list_(name: str, as_json: AsJson = False) -> None:
     """Show the live sessions of a user, the latest seen first."""
     name = possible_name(name)
-    policy = Policy(refresh_ttl=load_settings().refresh_ttl_s * 1000, grace=0)
+    policy = RotationPolicy(refresh_ttl=load_settings().refresh_ttl_s * 1000, grace=0)
 
     async def work(store: Store) -> list[Session] | None:
         found = await store.find_credentials(name)
         if found is None:
             return None
-        return await store.list_sessions(found.user.id, now=wall_clock(), policy=policy)
+        return await store.list_sessions(found.user.id, now=await now_of(store), policy=policy)
 
     rows = [_shown(session) for session in require_user(with_store(work), name)]
-    table = Table(Column("id", min_width=ID_WIDTH, no_wrap=True), "began", "last seen", "address", "user agent")
-    for row in rows:
-        times = (str(datetime.fromtimestamp(row[key], UTC))[:19] for key in ("created_at", "last_seen_at"))
-        # Text, because a user agent in brackets is no markup.
-        table.add_row(row["id"], *times, Text(row["ip"]), Text(row["user_agent"]))
-    show(rows, table, as_json=as_json)
+    cells = ((row["id"], *_times(row), row["ip"], row["user_agent"]) for row in rows)
+    show(rows, table(["id", "began", "last seen", "address", "user agent"], cells, whole={"id"}), as_json=as_json)
 
 
 # One id in 64 begins with "-", and is no option.
@@ -58,7 +51,7 @@ def revoke(
 
 def _revoke_one(session_id: str) -> int:
     async def work(store: Store) -> bool:
-        return await store.revoke(session_id, RevocationReason.OPERATOR, now=wall_clock())
+        return await store.revoke(session_id, RevocationReason.OPERATOR, now=await now_of(store))
 
     if not is_session_id(session_id) or not with_store(work):
         raise StartupError(f"no live session {session_id!a}")
@@ -73,11 +66,15 @@ def _revoke_user(name: str) -> int:
         found = await store.find_credentials(name)
         if found is None:
             return None
-        count = await store.revoke_user(found.user.id, RevocationReason.OPERATOR, now=wall_clock())
+        count = await store.revoke_user(found.user.id, RevocationReason.OPERATOR, now=await now_of(store))
         log_revoked(RevocationReason.OPERATOR, count, sub=found.user.id)
         return count
 
     return require_user(with_store(work), name)
+
+
+def _times(row: dict[str, Any]) -> Iterator[str]:
+    return (str(datetime.fromtimestamp(row[key], UTC))[:19] for key in ("created_at", "last_seen_at"))
 
 
 def _shown(session: Session) -> dict[str, Any]:

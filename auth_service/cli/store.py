@@ -6,23 +6,50 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from auth_service.errors import StartupError
-from auth_service.settings import load_settings
-from auth_service.store import Store
-from auth_service.store.sql import open_store
-from auth_service.web.login import Name
+from dualtoken_serving.command import command_name
+
+from ..domain.clock import wall_clock
+from ..domain.names import Name
+from ..errors import StartupError
+from ..settings import load_settings
+from ..store import Store
+from ..store.database_url import missing_file
+from ..store.sql import open_store
 
 T = TypeVar("T")
 
 
-def with_store(work: Callable[[Store], Awaitable[T]]) -> T:
-    """Open the store of the settings for *work*. Raises: StartupError, Unavailable."""
+def with_store(work: Callable[[Store], Awaitable[T]], *, makes_it: bool = False) -> T:
+    """Open the store of the settings for *work*.
+
+    Args:
+        work: what to do.
+        makes_it: whether a SQLite file that is missing is made: by what puts users in. Any other command would look at
+            an empty database, in a folder where nobody meant to have one.
+
+    Raises:
+        StartupError: the settings, or the schema, are wrong; or the file is missing.
+        Unavailable: the database does not answer.
+    """
 
     async def run() -> T:
-        async with open_store(load_settings().database_url.get_secret_value()) as store:
+        settings = load_settings()
+        missing = None if makes_it else missing_file(settings.database_url.get_secret_value())
+        if missing is not None:
+            command = f"`{command_name(__name__)} migrate`"
+            raise StartupError(
+                f"AUTH_DATABASE_URL: no database {missing.absolute()}: name another, or make it by {command}"
+            )
+        async with open_store(*settings.database, accept_newer=settings.accept_newer_schema) as store:
             return await work(store)
 
     return asyncio.run(run())
+
+
+async def now_of(store: Store) -> int:
+    """Return milliseconds since the epoch: what is said to the database must agree with what services say to it."""
+    reading = await store.read_clock()
+    return reading.at if reading.is_clock else wall_clock()
 
 
 def possible_name(name: str) -> str:

@@ -1,38 +1,44 @@
-"""``users add | list | disable | enable | set-password``. May run while the service runs."""
+"""``users add | list | disable | enable | set-… | delete``, and import and export. May run while the service runs."""
 
+import math
+import shlex
 import sys
 import uuid
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from pydantic import BaseModel, StringConstraints, TypeAdapter, ValidationError
-from rich.table import Table
 from rich.text import Text
 
-from auth_service.cli.log import log_revoked, operator_log
-from auth_service.cli.output import AsJson, show
-from auth_service.cli.store import possible_name, require_user, with_store
-from auth_service.errors import StartupError
-from auth_service.models import RevocationReason, User
-from auth_service.password_rules import password_rule
-from auth_service.passwords import HASHER
-from auth_service.sessions import wall_clock
-from auth_service.settings import load_settings
-from auth_service.store import Store
-from auth_service.web.login import Name, NewPassword
+from ..domain.accounts import Change, changed
+from ..domain.clock import wall_clock
+from ..domain.models import Credentials, RevocationReason, User
+from ..domain.names import Email, NewName, NewPassword
+from ..domain.own_claims import claims_of, read_object, text_of_claims
+from ..domain.password_rules import password_rule
+from ..domain.scopes import Scope
+from ..errors import StartupError
+from ..login_guard.hashing import HASHER
+from ..settings import load_settings
+from ..store import Store
+from ..tokens.access import require_room
+from . import user_files
+from .log import log_revoked, operator_log
+from .output import AsJson, show, shown, table
+from .store import now_of, possible_name, require_user, with_store
 
 cli = typer.Typer(no_args_is_help=True, help="Accounts. Passwords are read from a prompt or as one line of input.")
+_PAGE = 1000
+cli.command("import")(user_files.import_users)
+cli.command("export")(user_files.export_users)
 
 
 class Account(BaseModel):
-    """What an account must look like; ``scope`` as RFC 6749 §3.3."""
+    """What an account must look like."""
 
-    username: Name
+    username: NewName
     email: Annotated[str, StringConstraints(min_length=3, max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$")]
-    # Verifiers accept no longer one.
-    scope: Annotated[
-        str, StringConstraints(max_length=1024, pattern=r"^([\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*)?$")
-    ]
+    scope: Scope
     password: NewPassword
 
 
@@ -51,22 +57,41 @@ def add(
         raise _problem("", exc) from None
     user = User(id=uuid.uuid4().hex, username=account.username, email=account.email, scope=account.scope)
     _require_good_password(account.password, user)
-    if not with_store(lambda store: store.add_user(user, HASHER.hash(account.password), now=wall_clock())):
-        raise StartupError(f"user {name} exists already")
+    password_hash = HASHER.hash(account.password)
+    if not with_store(lambda store: store.add_user(user, password_hash, now=wall_clock()), makes_it=True):
+        raise StartupError(f"user {user.username} exists already")
     operator_log().info("user.added", sub=user.id, scope=user.scope)
-    show(user._asdict(), f"user {name} added", as_json=as_json)
+    show(_shown(user), f"user {name} added", as_json=as_json)
 
 
 @cli.command("list")
-def list_(as_json: AsJson = False) -> None:
-    """Show all users."""
-    users = with_store(lambda store: store.list_users())
-    table = Table("name", "email", "scope", "id", "state")
-    for user in users:
-        state = Text("enabled") if user.disabled_at is None else Text("disabled", "red")
-        # Text, because a name in brackets is no markup.
-        table.add_row(Text(user.username), Text(user.email), Text(user.scope), user.id, state)
-    show([user._asdict() for user in users], table, as_json=as_json)
+def list_(
+    after: Annotated[str, typer.Option(metavar="NAME", help="Only those whose names come later.")] = "",
+    limit: Annotated[int | None, typer.Option(min=1, help="So many at most; all, by default.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show users, by name."""
+    users, more = with_store(lambda store: _listed(store, after, limit))
+    cells = ((user.username, user.email, user.scope, user.id, _state(user)) for user in users)
+    found = table(["name", "email", "scope", "id", "state"], cells, whole={"name", "id"})
+    show([_shown(user) for user in users], found, as_json=as_json)
+    if more:
+        typer.echo(f"there are more: --after {shlex.quote(shown(users[-1].username))}", err=True)
+
+
+async def _listed(store: Store, after: str, limit: int | None) -> tuple[list[User], bool]:
+    """Return users, and whether there are more; no transaction is longer than a page."""
+    users: list[User] = []
+    wanted = math.inf if limit is None else limit
+    while True:
+        page = await store.list_users(after=users[-1].username if users else after, limit=_PAGE)
+        users += page
+        if len(page) < _PAGE or len(users) > wanted:
+            return users[:limit], len(users) > wanted
+
+
+def _state(user: User) -> Text:
+    return Text("enabled") if user.disabled_at is None else Text("disabled", "red")
 
 
 @cli.command("disable")
@@ -75,7 +100,7 @@ def disable(name: str, as_json: AsJson = False) -> None:
     user, ended = _set_disabled(name, disabled=True)
     operator_log().warning("user.disabled", sub=user.id)
     log_revoked(RevocationReason.USER_DISABLED, ended, sub=user.id)
-    show(user._asdict(), f"user {name} disabled; all sessions revoked", as_json=as_json)
+    show(_shown(user), f"user {name} disabled; all sessions revoked", as_json=as_json)
 
 
 @cli.command("enable")
@@ -83,7 +108,77 @@ def enable(name: str, as_json: AsJson = False) -> None:
     """Enable a user again."""
     user, _ended = _set_disabled(name, disabled=False)
     operator_log().info("user.enabled", sub=user.id)
-    show(user._asdict(), f"user {name} enabled", as_json=as_json)
+    show(_shown(user), f"user {name} enabled", as_json=as_json)
+
+
+@cli.command("set-claims")
+def set_claims(
+    name: str,
+    claims: Annotated[str, typer.Argument(metavar="JSON", help="An object; {} takes all away.")],
+    as_json: AsJson = False,
+) -> None:
+    """Replace the claims that each further access token of a user carries; sessions go on."""
+    name = possible_name(name)
+    try:
+        text = text_of_claims(read_object(claims))
+    except ValueError as exc:
+        raise StartupError(f"claims: {exc}") from None
+
+    async def work(store: Store) -> User | None:
+        found = await store.find_credentials(name)
+        if found is None:
+            return None
+        user = found.user._replace(claims=text)
+        _require_room(user)
+        return user if await store.set_claims(user.id, text) else None
+
+    user = require_user(with_store(work), name)
+    operator_log().info("claims.set", sub=user.id)
+    show(_shown(user), f"claims of {name} set: they count from each session's next refresh", as_json=as_json)
+
+
+@cli.command("set-scope")
+def set_scope(
+    name: str,
+    scope: Annotated[str, typer.Argument(help="Space-delimited; '' takes all away.")],
+    as_json: AsJson = False,
+) -> None:
+    """Replace the scope of a user's further access tokens; sessions go on."""
+    user = _changed(name, "scope", scope, Scope)
+    operator_log().info("scope.set", sub=user.id, scope=user.scope)
+    show(_shown(user), f"scope of {name} set: it counts from each session's next refresh", as_json=as_json)
+
+
+@cli.command("set-email")
+def set_email(name: str, email: Annotated[str, typer.Argument(help="'' for none.")], as_json: AsJson = False) -> None:
+    """Replace the address that a user's further access tokens tell; sessions go on."""
+    user = _changed(name, "email", email, Email)
+    operator_log().info("email.set", sub=user.id)
+    show(_shown(user), f"email of {name} set: it counts from each session's next refresh", as_json=as_json)
+
+
+@cli.command("delete")
+def delete(
+    name: str,
+    yes: Annotated[bool, typer.Option("--yes", help="Ask nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Erase a user and all that tells of the user, and revoke all sessions, at once."""
+    name = possible_name(name)
+    if not yes:
+        _confirm(f"Erase user {name}?")
+
+    async def work(store: Store) -> tuple[str, int] | None:
+        found = await store.find_credentials(name)
+        if found is None:
+            return None
+        ended = await store.erase_user(found.user.id, lambda _: None, now=await now_of(store))
+        return None if ended is None else (found.user.id, ended)
+
+    sub, ended = require_user(with_store(work), name)
+    operator_log().warning("user.erased", sub=sub)
+    log_revoked(RevocationReason.USER_ERASED, ended)
+    show({"sub": sub, "revoked": ended}, f"user {name} erased; all sessions revoked", as_json=as_json)
 
 
 @cli.command("set-password")
@@ -101,22 +196,67 @@ def set_password(name: str, as_json: AsJson = False) -> None:
             return None
         _require_good_password(password, found.user)
         password_hash = HASHER.hash(password)
-        ended = await store.set_password(found.user.id, password_hash, replacing=None, keep=None, now=wall_clock())
+        now = await now_of(store)
+        ended = await store.set_password(found.user.id, password_hash, replacing=None, keep=None, now=now)
         return None if ended is None else (found.user, ended)
 
     user, ended = require_user(with_store(work), name)
     operator_log().info("password.set", sub=user.id)
     log_revoked(RevocationReason.PASSWORD_CHANGED, ended, sub=user.id)
-    show(user._asdict(), f"password of {name} set; all sessions revoked", as_json=as_json)
+    show(_shown(user), f"password of {name} set; all sessions revoked", as_json=as_json)
+
+
+def _shown(user: User) -> dict[str, Any]:
+    return {**user._asdict(), "claims": claims_of(user.claims)}
+
+
+def _require_room(user: User) -> None:
+    settings = load_settings()
+    try:
+        require_room(user, issuer=settings.issuer, audience=settings.audiences)
+    except ValueError as exc:
+        raise StartupError(f"claims: {exc}") from None
+
+
+def _changed(name: str, member: str, text: str, kind: Any) -> User:
+    """Return the user after the change of one member. Raises: StartupError: there is none, or it cannot be."""
+    name = possible_name(name)
+    try:
+        change = Change({member: TypeAdapter(kind).validate_python(text)}, replaces=False)
+    except ValidationError as exc:
+        raise _problem(member, exc) from None
+    now = wall_clock()
+
+    def edit(account: Credentials | None) -> Credentials:
+        if account is None:
+            raise StartupError(f"no user {name}")
+        after = changed(account, account.user.id, change, now)
+        _require_room(after.user)
+        return after
+
+    async def work(store: Store) -> User | None:
+        found = await store.find_credentials(name)
+        return found and (await store.edit_user(found.user.id, edit, now=now)).after.user
+
+    return require_user(with_store(work), name)
+
+
+def _confirm(question: str) -> None:
+    if not sys.stdin.isatty():
+        raise StartupError("nobody is there to be asked: give --yes")
+    typer.confirm(question, abort=True)
 
 
 def _set_disabled(name: str, *, disabled: bool) -> tuple[User, int]:
     name = possible_name(name)
 
     async def work(store: Store) -> tuple[User, int] | None:
-        ended = await store.set_disabled(name, disabled=disabled, now=wall_clock())
         found = await store.find_credentials(name)
-        return None if found is None or ended is None else (found.user, ended)
+        if found is None:
+            return None
+        ended = await store.set_disabled(found.user.username, disabled=disabled, now=await now_of(store))
+        changed = await store.find_user(found.user.id)
+        return None if changed is None or ended is None else (changed, ended)
 
     return require_user(with_store(work), name)
 
@@ -136,4 +276,9 @@ def _read_password() -> str:
     """Read it from a prompt, or as one line of input: an argument would stand in the process list."""
     if sys.stdin.isatty():
         return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
-    return sys.stdin.readline().rstrip("\r\n")
+    try:
+        # In the C locale, bytes beyond ASCII are read as surrogates; PowerShell's pipes begin with a mark.
+        password = sys.stdin.readline().encode(errors="surrogateescape").decode("utf-8-sig").rstrip("\r\n")
+    except UnicodeError:
+        raise StartupError("password: not UTF-8 text") from None
+    return password

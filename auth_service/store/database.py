@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from auth_service.errors import Unavailable
+from ..errors import Unavailable
 
 T = TypeVar("T")
 
@@ -19,15 +19,27 @@ class Database(Protocol):
     dialect: str
     """``sqlite`` or ``postgresql``."""
 
-    async def write(self, work: Callable[[Connection], T], *, bounded: bool = True) -> T:
+    async def write(self, work: Callable[[Connection], T], *, waits: bool = True) -> T:
         """Run *work* as one transaction and commit it. On any error nothing of it has happened.
 
         Args:
             work: what to do.
-            bounded: give up after ``TRANSACTION_S``. A migration may take as long as it needs.
+            waits: whether it may wait for rows that others hold. Such transactions share some connections, so that
+                however many wait, the others do not wait with them.
 
         Raises:
-            Unavailable: the database does not answer, or not in time.
+            Unavailable: the database does not answer, or not within ``TRANSACTION_S``; or others hold what *work*
+                needs for as long.
+        """
+
+    async def migrate(self, work: Callable[[Connection], T]) -> T:
+        """Run *work* while no other process migrates; it may take as long as it needs.
+
+        On SQLite *work* is one transaction. On PostgreSQL it begins its own, since an index is built outside of any;
+        it runs again when the rows' traffic does not let it have a lock, and so must go on where it stopped.
+
+        Raises:
+            Unavailable: the database does not answer, or other transactions hold its tables.
         """
 
     async def read(self, work: Callable[[Connection], T]) -> T:

@@ -4,40 +4,43 @@ Whether there is anything to do is found out without Alembic: it takes a sixth o
 mostly finds nothing to do.
 """
 
+from contextlib import nullcontext
 from pathlib import Path
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection
 
-from auth_service.errors import StartupError
-from auth_service.store.database import Database
+from dualtoken_serving.command import command_name
 
-LOCK = 0x6475_616C_0002
-"""Held by the process that migrates; any number will do, if nothing else in the database uses it."""
-
+from ..errors import StartupError
+from .database import Database
+from .foreign_tables import names_are_free, own_revision
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
 
 
-async def upgrade(database: Database, *, to: str = "head") -> tuple[str | None, str]:
-    """Migrate to the newest schema (or forward to *to*) in one transaction. Return the revisions before and after.
+async def upgrade(database: Database, *, to: str = "head", accept_newer: bool = False) -> tuple[str | None, str | None]:
+    """Migrate to the newest schema, or forward to *to*. Return the revisions before and after.
 
-    Any number of processes may do this at once: on SQLite the transaction is exclusive from its first statement, on
-    PostgreSQL an advisory lock makes it so.
+    Any number of processes may do this at once, while others serve.
+
+    Args:
+        database: open.
+        to: a revision.
+        accept_newer: leave the schema of a newer release as it is.
 
     Raises:
-        StartupError: the schema is newer than this code.
-        Unavailable: the database does not answer.
+        StartupError: the schema is newer than this code, or the tables are another program's.
+        Unavailable: the database does not answer, or others hold its tables.
     """
-    # An index on millions of rows takes its time, and another process's migration is waited for.
-    return await database.write(lambda connection: _upgrade(connection, to), bounded=False)
+    return await database.migrate(lambda connection: _upgrade(connection, to, accept_newer=accept_newer))
 
 
-def _upgrade(connection: Connection, to: str) -> tuple[str | None, str]:
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-    before, head = _revisions(connection)
+def _upgrade(connection: Connection, to: str, *, accept_newer: bool) -> tuple[str | None, str | None]:
+    # SQLite's transaction has begun; on PostgreSQL each migration has its own.
+    with nullcontext() if connection.in_transaction() else connection.begin():
+        before, head = _revisions(connection, accept_newer=accept_newer)
     target = head if to == "head" else to
-    if before != target:
+    if target is not None and before != target:
         _migrate(connection, target)
     return before, target
 
@@ -49,35 +52,33 @@ def _migrate(connection: Connection, target: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, target)
+    with names_are_free(connection):
+        command.upgrade(config, target)
 
 
-async def require_current_schema(database: Database) -> None:
-    """Return if the schema is the newest.
+async def require_current_schema(database: Database, *, accept_newer: bool = False) -> None:
+    """Return if the schema is the newest; with *accept_newer*, also if it is that of a newer release.
 
     Raises:
-        StartupError: it is behind, or newer than this code.
+        StartupError: it is behind, or newer than this code, or the tables are another program's.
         Unavailable: the database does not answer.
     """
-    current, head = await database.read(_revisions)
+    current, head = await database.read(lambda connection: _revisions(connection, accept_newer=accept_newer))
     if current != head:
         behind = f"the database schema is at {current or 'nothing'}, this code needs {head}"
-        raise StartupError(f"{behind}: run `python -m auth_service migrate`")
+        raise StartupError(f"{behind}: run `{command_name(__name__)} migrate`")
 
 
-def _revisions(connection: Connection) -> tuple[str | None, str]:
+def _revisions(connection: Connection, *, accept_newer: bool) -> tuple[str | None, str | None]:
+    """Return the revision of the schema, and the one that this code needs."""
     # Revisions are numbers, with which the names of their files begin.
     known = sorted(path.name.partition("_")[0] for path in (_MIGRATIONS / "versions").glob("*.py"))
     if not known:
         raise StartupError("this installation has no migrations")
-    current = _current(connection)
-    if current is not None and current not in known:
-        raise StartupError(f"the database schema ({current}) is newer than this code ({known[-1]}); upgrade the code")
-    return current, known[-1]
-
-
-def _current(connection: Connection) -> str | None:
-    if not inspect(connection).has_table("alembic_version"):
-        return None
-    found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
-    return found
+    current = own_revision(connection)
+    if current is None or current in known:
+        return current, known[-1]
+    if accept_newer:
+        return current, current
+    newer = f"the database schema ({current}) is newer than this code ({known[-1]})"
+    raise StartupError(f"{newer}; upgrade the code, or set AUTH_ACCEPT_NEWER_SCHEMA=true to go back to this release")

@@ -2,17 +2,21 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 from weakref import WeakSet
 
-from sqlalchemy import Connection, ExceptionContext, event
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import AdaptedConnection, Connection, ExceptionContext, event
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from auth_service.errors import StartupError
-from auth_service.store import TRANSACTION_S
-from auth_service.store.database import unavailable_on_failure
-from auth_service.store.postgresql_hosts import Connect
+from ..errors import StartupError
+from . import TRANSACTION_S
+from .database import unavailable_on_failure
+from .postgresql_bounds import IDLE_S, Bounds
+from .postgresql_hosts import Connect
+from .postgresql_locks import LockWaits, sqlstate
+from .postgresql_migration import migrate
 
 T = TypeVar("T")
 
@@ -29,59 +33,60 @@ _ONCE_MORE = {
 _CLOSED_TRANSPORT = "the handler is closed"
 
 
+class _LostBeforeCommit(ConnectionError):
+    """The connection was lost before the transaction was told to commit: nothing of it has happened."""
+
+
 class PostgresqlDatabase:
     """One database, wherever its primary is."""
 
     dialect = "postgresql"
 
-    def __init__(self, dsn: str) -> None:
-        """Connections open when they are first used; *dsn* as libpq writes it.
+    def __init__(self, dsn: str, schema: str | None = None) -> None:
+        """Connections open when they are first used.
+
+        Args:
+            dsn: as libpq writes it.
+            schema: of the tables; None for the first one in the role's ``search_path``.
 
         Raises:
-            StartupError: it is no URL.
+            StartupError: *dsn* is no URL.
         """
         try:
             self._connect = Connect(dsn)
         except ValueError:
             raise StartupError("AUTH_DATABASE_URL: not a database URL") from None
+        self.schema = schema
         self._open: WeakSet[Any] = WeakSet()
+        self._locks = LockWaits()
         self._engine = create_async_engine(
             "postgresql+asyncpg://",
             async_creator=self._open_connection,
             # Whatever the server's default is: under REPEATABLE READ, one row that another process advanced meanwhile
             # would fail the whole batch.
             isolation_level="READ COMMITTED",
-            pool_pre_ping=True,
             pool_size=_POOL_SIZE,
             max_overflow=_POOL_SIZE,
             pool_timeout=_POOL_TIMEOUT_S,
             hide_parameters=True,
         )
         event.listen(self._engine.sync_engine, "handle_error", self._leave_a_demoted_primary)
+        event.listen(self._engine.sync_engine, "checkout", _require_open)
 
-    async def write(self, work: Callable[[Connection], T], *, bounded: bool = True) -> T:
+    async def write(self, work: Callable[[Connection], T], *, waits: bool = True) -> T:
         """See ``Database``."""
+        latest_s = asyncio.get_running_loop().time() + TRANSACTION_S
         with unavailable_on_failure():
-            try:
-                # One limit for all: the wait for a connection, each statement, and the commit.
-                async with asyncio.timeout(TRANSACTION_S if bounded else None):
-                    try:
-                        return await self._run(work)
-                    except DBAPIError as exc:
-                        if _sqlstate(exc.orig) not in _ONCE_MORE:
-                            raise
-                    return await self._run(work)
-            except TimeoutError:
-                self._leave_a_silent_server()
-                raise
-            except RuntimeError as exc:
-                if _CLOSED_TRANSPORT not in str(exc):
-                    raise
-                raise ConnectionError(str(exc)) from exc
+            return await self._locks.run(partial(self._transaction, work, latest_s), latest_s, queues=waits)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """See ``Database``."""
-        return await self.write(work)
+        return await self.write(work, waits=False)
+
+    async def migrate(self, work: Callable[[Connection], T]) -> T:
+        """See ``Database``."""
+        with unavailable_on_failure():
+            return await migrate(self._engine, work, self.schema)
 
     async def close(self) -> None:
         """See ``Database``."""
@@ -91,9 +96,37 @@ class PostgresqlDatabase:
         except TimeoutError:
             self._leave_a_silent_server()
 
-    async def _run(self, work: Callable[[Connection], T]) -> T:
-        async with self._engine.begin() as connection:
-            return await connection.run_sync(work)
+    async def _transaction(self, work: Callable[[Connection], T], latest_s: float, lock_wait_s: float) -> T:
+        try:
+            # One limit for all: the wait for a connection, each statement, and the commit.
+            async with asyncio.timeout_at(latest_s):
+                try:
+                    return await self._run(work, lock_wait_s)
+                except _LostBeforeCommit:
+                    pass  # the server was restarted since the pool last saw it
+                except DBAPIError as exc:
+                    if sqlstate(exc.orig) not in _ONCE_MORE:
+                        raise
+                return await self._run(work, lock_wait_s)
+        except TimeoutError:
+            self._leave_a_silent_server()
+            raise
+        except RuntimeError as exc:
+            if _CLOSED_TRANSPORT not in str(exc):
+                raise
+            raise ConnectionError(str(exc)) from exc
+
+    async def _run(self, work: Callable[[Connection], T], lock_wait_s: float) -> T:
+        async with self._engine.connect() as connection:
+            try:
+                await connection.run_sync(Bounds(lock_wait_s, IDLE_S, self.schema).set)
+                result = await connection.run_sync(work)
+            except DBAPIError as exc:
+                if exc.connection_invalidated:
+                    raise _LostBeforeCommit(str(exc.orig)) from exc
+                raise
+            await connection.commit()
+            return result
 
     async def _open_connection(self) -> Any:
         connection = await self._connect()
@@ -108,10 +141,12 @@ class PostgresqlDatabase:
 
     def _leave_a_demoted_primary(self, context: ExceptionContext) -> None:
         # The connection works, but to a server that takes no writes any more: the next one finds the primary.
-        if _sqlstate(context.original_exception) == _READ_ONLY_TRANSACTION:
+        if sqlstate(context.original_exception) == _READ_ONLY_TRANSACTION:
             context.is_disconnect = True
             self._connect.forget()
 
 
-def _sqlstate(exc: BaseException | None) -> str | None:
-    return getattr(exc, "sqlstate", None)
+def _require_open(connection: AdaptedConnection, _record: object, _proxy: object) -> None:
+    """Let the pool pass over a connection that the server has closed, without a question to the server."""
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError

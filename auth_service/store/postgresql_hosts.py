@@ -4,6 +4,7 @@ asyncpg's time limit covers all of them together: a first one that takes connect
 others from ever being tried.
 """
 
+import asyncio
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -14,7 +15,11 @@ HOST_TIMEOUT_S = 2
 
 
 class Connect:
-    """Opens a connection. asyncpg reads the URLs: SQLAlchemy knows neither several hosts nor target_session_attrs."""
+    """Opens a connection. asyncpg reads the URLs: SQLAlchemy knows neither several hosts nor target_session_attrs.
+
+    Attributes:
+        is_pooled: whether a pooler was seen in front of a server, such as PgBouncer in transaction mode.
+    """
 
     def __init__(self, dsn: str) -> None:
         """Connect to what *dsn* names, as libpq writes it.
@@ -25,6 +30,7 @@ class Connect:
         self._dsns = each_host(dsn)
         self._timeout_s = CONNECT_TIMEOUT_S if len(self._dsns) == 1 else HOST_TIMEOUT_S
         self._good = self._dsns[0]
+        self.is_pooled = False
 
     async def __call__(self) -> Any:
         """Return an asyncpg connection to the first host that suits, beginning with the last that did.
@@ -50,12 +56,33 @@ class Connect:
         import asyncpg
 
         try:
-            connection = await asyncpg.connect(dsn, timeout=self._timeout_s)
+            connection = await self._unpooled(dsn) if not self.is_pooled else None
+            connection = connection or await asyncpg.connect(dsn, timeout=self._timeout_s, statement_cache_size=0)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, ValueError) as exc:
             # Its text may quote the address with the password; the kind says what an operator needs.
             raise ConnectionError(type(exc).__name__) from None
         self._good = dsn
         return connection
+
+    async def _unpooled(self, dsn: str) -> Any | None:
+        """Return a connection on which statements stay prepared; None behind a pooler.
+
+        There the next transaction may run on another connection to the server, which knows nothing of them.
+        """
+        import asyncpg
+
+        connection = await asyncpg.connect(dsn, timeout=self._timeout_s)
+        try:
+            async with asyncio.timeout(self._timeout_s), connection.transaction():
+                process = await (await connection.prepare("SELECT pg_backend_pid()", name="")).fetchval()
+        except BaseException:
+            connection.terminate()
+            raise
+        if process == connection.get_server_pid():
+            return connection
+        self.is_pooled = True  # PgBouncer and its like make the number up
+        await connection.close(timeout=self._timeout_s)
+        return None
 
 
 def each_host(dsn: str) -> list[str]:

@@ -21,6 +21,10 @@ users = Table(
     Column("password_hash", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("disabled_at", BigInteger),
+    # Compact JSON, as it stands in each access token of the user.
+    Column("claims", Text),
+    # The SHA-256 of the hash that the user moved in with, once a log-in has replaced it; null: there is none.
+    Column("moved_in", Text),
 )
 
 sessions = Table(
@@ -41,6 +45,12 @@ sessions = Table(
     Column("revoked_reason", Text),
     Column("user_agent", Text, nullable=False),
     Column("ip", Text, nullable=False),
+    # Compact JSON, as it stands in each access token of the session: auth_time and amr.
+    Column("claims", Text),
+    # Narrower than the user's, or null.
+    Column("scope", Text),
+    # The thumbprint of the key that the session is bound to (RFC 7638), or null.
+    Column("jkt", Text),
     # One B-tree on SQLite: a rotation touches one page.
     sqlite_with_rowid=False,
     # Room on each page for the next version of a row: a rotation changes no indexed column, so PostgreSQL need not
@@ -48,13 +58,8 @@ sessions = Table(
     postgresql_with={"fillfactor": 80},
 )
 
-# Only live sessions are in it: a user's are counted at each log-in, however many have ended.
-Index(
-    "ix_sessions_user_id",
-    sessions.c.user_id,
-    sqlite_where=sessions.c.revoked_at.is_(None),
-    postgresql_where=sessions.c.revoked_at.is_(None),
-)
+# A user's live sessions are counted at each log-in, however many have ended; all are found when the user is erased.
+Index("ix_sessions_of_user", sessions.c.user_id, sessions.c.revoked_at)
 
 # Only revoked sessions are in it: the feed reads it, rotation never writes it.
 Index(
@@ -62,4 +67,13 @@ Index(
     sessions.c.revoked_at,
     sqlite_where=sessions.c.revoked_at.is_not(None),
     postgresql_where=sessions.c.revoked_at.is_not(None),
+)
+
+# What opened a session once, until it counts no more by itself: the primary key lets no replica take it twice.
+spent_assertions = Table(
+    "spent_assertions",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    sqlite_with_rowid=False,
 )

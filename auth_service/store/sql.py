@@ -1,116 +1,45 @@
 """The store on SQL: SQLAlchemy Core, the same statements for SQLite and PostgreSQL wherever they can be."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
+    BigInteger,
     Connection,
     Select,
     Update,
+    cast,
     delete,
     func,
-    insert,
-    literal,
-    make_url,
     select,
+    text,
     update,
 )
-from sqlalchemy.exc import ArgumentError, IntegrityError
-from sqlalchemy.sql.dml import ReturningUpdate
 
-from auth_service.errors import StartupError
-from auth_service.models import Credentials, Presented, Revocation, RevocationReason, Session, User
-from auth_service.rotation import Outcome, Policy
-from auth_service.store import SessionLimit, Store
-from auth_service.store.database import Database
-from auth_service.store.migrate import require_current_schema, upgrade
-from auth_service.store.rotations import SESSION_COLUMNS, build_statements, rotate, session_of
-from auth_service.store.schema import sessions, users
-from auth_service.store.sqlite import SqliteDatabase
+from ..domain.models import Presented, Revocation, RevocationReason, Session
+from ..domain.rotation import Outcome, RotationPolicy
+from ..errors import StartupError, Unavailable
+from . import Reading, SessionLimit, Store
+from .accounts import SqlAccounts
+from .assertions import SqlAssertions
+from .database import Database
+from .database_url import sqlite_file
+from .migrate import require_current_schema, upgrade
+from .rotation_sql import build_statements
+from .rotations import rotate
+from .schema import sessions, users
+from .session_rows import SESSION_COLUMNS, session_of
+from .session_sql import insert_session, live, revoke, swept
+from .sqlite import SqliteDatabase, is_busy
+from .users import SqlUsers
 
-_USER_COLUMNS = (users.c.id, users.c.username, users.c.email, users.c.scope, users.c.disabled_at)
-# Any number will do, if nothing else in the database uses it.
-_JANITOR_LOCK = 0x6475_616C_0001
 _MAX_LISTED = 1000  # more would keep the event loop
-
-
-class SqlUsers:
-    """Accounts."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def find_credentials(self, username: str) -> Credentials | None:
-        """See ``UserStore``."""
-        statement = select(users.c.password_hash, *_USER_COLUMNS).where(users.c.username == username)
-        row = await self._database.read(lambda connection: connection.execute(statement).one_or_none())
-        return row and Credentials(User(*row[1:]), row.password_hash)
-
-    async def find_user(self, user_id: str) -> User | None:
-        """See ``UserStore``."""
-        statement = select(*_USER_COLUMNS).where(users.c.id == user_id)
-        row = await self._database.read(lambda connection: connection.execute(statement).one_or_none())
-        return row and User(*row)
-
-    async def list_users(self) -> list[User]:
-        """See ``UserStore``."""
-        statement = select(*_USER_COLUMNS).order_by(users.c.username)
-        rows = await self._database.read(lambda connection: connection.execute(statement).all())
-        return [User(*row) for row in rows]
-
-    async def add_user(self, user: User, password_hash: str, *, now: int) -> bool:
-        """See ``UserStore``."""
-        names = {"id": user.id, "username": user.username, "email": user.email, "scope": user.scope}
-        row = {**names, "password_hash": password_hash, "created_at": now}
-
-        def add(connection: Connection) -> bool:
-            # To look first would not do: another process may take the name in between.
-            try:
-                with connection.begin_nested():
-                    connection.execute(insert(users), row)
-            except IntegrityError:
-                return False
-            return True
-
-        return await self._database.write(add)
-
-    async def set_disabled(self, username: str, *, disabled: bool, now: int) -> int | None:
-        """See ``UserStore``."""
-        statement = update(users).where(users.c.username == username).values(disabled_at=now if disabled else None)
-
-        def change(connection: Connection) -> int | None:
-            user_id = connection.execute(statement.returning(users.c.id)).scalar_one_or_none()
-            if user_id is None:
-                return None
-            revoke = _revoke(RevocationReason.USER_DISABLED, now, sessions.c.user_id == user_id)
-            return connection.execute(revoke).rowcount if disabled else 0
-
-        return await self._database.write(change)
-
-    async def set_password(
-        self, user_id: str, password_hash: str, *, replacing: str | None, keep: str | None, now: int
-    ) -> int | None:
-        """See ``UserStore``."""
-        statement = update(users).where(users.c.id == user_id).values(password_hash=password_hash)
-        if replacing is not None:
-            statement = statement.where(users.c.password_hash == replacing)
-        others = [sessions.c.user_id == user_id] + ([sessions.c.id != keep] if keep else [])
-
-        def change(connection: Connection) -> int | None:
-            if connection.execute(statement).rowcount != 1:
-                return None
-            return connection.execute(_revoke(RevocationReason.PASSWORD_CHANGED, now, *others)).rowcount
-
-        return await self._database.write(change)
-
-    async def strengthen_hash(self, user_id: str, password_hash: str, *, replacing: str) -> bool:
-        """See ``UserStore``."""
-        unchanged = (users.c.id == user_id, users.c.password_hash == replacing)
-        statement = update(users).where(*unchanged).values(password_hash=password_hash)
-        return await self._database.write(lambda connection: connection.execute(statement).rowcount == 1)
+_SERVER_TIME = select(cast(func.extract("epoch", func.clock_timestamp()) * 1000, BigInteger))
+# Of the latest log-ins, which the index finds: to look through all rows would take seconds, where there are millions.
+_NEWEST_TIME = select(
+    func.max(select(sessions.c.rotated_at).order_by(sessions.c.expires_at.desc()).limit(1000).subquery().c.rotated_at)
+)
 
 
 class SqlSessions:
@@ -121,55 +50,32 @@ class SqlSessions:
         self._statements = build_statements(database.dialect)
 
     async def create_session(
-        self, session: Session, *, verified_hash: str, limit: SessionLimit | None = None
+        self, session: Session, *, verified_hash: str | None, limit: SessionLimit | None = None
     ) -> list[str] | None:
         """See ``SessionStore``."""
-        values = {
-            "id": session.id,
-            "user_id": session.user.id,
-            "generation": session.generation,
-            "skipped": 0,
-            "batch": 0,
-            "rotated_at": session.rotated_at,
-            "created_at": session.created_at,
-            "expires_at": session.expires_at,
-            "user_agent": session.client.user_agent,
-            "ip": session.client.ip,
-        }
-        # The lock (PostgreSQL; SQLite has one writer) makes a concurrent change of password wait for this insert, so
-        # that its revocation sees the new session.
-        allowed = (
-            select(*(literal(value, sessions.c[name].type) for name, value in values.items()))
-            .where(users.c.id == session.user.id)
-            .where(users.c.disabled_at.is_(None), users.c.password_hash == verified_hash)
-            .with_for_update(read=True, of=users)
+        return await self._database.write(
+            lambda connection: insert_session(connection, session, verified_hash=verified_hash, limit=limit)
         )
-        statement = insert(sessions).from_select(list(values), allowed)
 
-        def create(connection: Connection) -> list[str] | None:
-            if connection.execute(statement).rowcount != 1:
-                return None
-            return list(connection.execute(_revoke_beyond(limit, session)).scalars()) if limit else []
-
-        return await self._database.write(create)
-
-    async def rotate(self, batch: Sequence[Presented], *, now: int, policy: Policy) -> list[Outcome]:
+    async def rotate(self, batch: Sequence[Presented], *, now: int, policy: RotationPolicy) -> list[Outcome | None]:
         """See ``SessionStore``."""
         statements = self._statements
-        return await self._database.write(lambda connection: rotate(connection, statements, batch, now, policy))
+        return await self._database.write(
+            lambda connection: rotate(connection, statements, batch, now, policy), waits=False
+        )
 
     async def find_session(self, session_id: str) -> Session | None:
         """See ``SessionStore``."""
         statement = select(*SESSION_COLUMNS).join_from(sessions, users).where(sessions.c.id == session_id)
         row = await self._database.read(lambda connection: connection.execute(statement).one_or_none())
-        return row and session_of(row)
+        return session_of(row) if row else None
 
-    async def list_sessions(self, user_id: str, *, now: int, policy: Policy) -> list[Session]:
+    async def list_sessions(self, user_id: str, *, now: int, policy: RotationPolicy) -> list[Session]:
         """See ``SessionStore``."""
         statement = (
             select(*SESSION_COLUMNS)
             .join_from(sessions, users)
-            .where(*_live(user_id, now, policy))
+            .where(*live(user_id, now, policy))
             .order_by(sessions.c.rotated_at.desc())
             .limit(_MAX_LISTED)
         )
@@ -179,117 +85,123 @@ class SqlSessions:
     async def revoke(self, session_id: str, reason: RevocationReason, *, now: int, user_id: str | None = None) -> bool:
         """See ``SessionStore``."""
         of_user = [sessions.c.user_id == user_id] if user_id is not None else []
-        return await self._changed(_revoke(reason, now, sessions.c.id == session_id, *of_user)) == 1
+        return await self._changed(revoke(reason, now, sessions.c.id == session_id, *of_user)) == 1
 
     async def revoke_user(self, user_id: str, reason: RevocationReason, *, now: int) -> int:
         """See ``SessionStore``."""
-        return await self._changed(_revoke(reason, now, sessions.c.user_id == user_id))
+        return await self._changed(revoke(reason, now, sessions.c.user_id == user_id))
 
     async def _changed(self, statement: Update) -> int:
         return await self._database.write(lambda connection: connection.execute(statement).rowcount)
 
-    async def revocations(self, *, since: int) -> list[Revocation]:
+    async def revocations(self, *, since: int, after: str = "", limit: int | None = None) -> list[Revocation]:
         """See ``SessionStore``."""
-        rows = await self._database.read(lambda connection: connection.execute(revoked_since(since)).all())
+        statement = revoked_since(since, after).limit(limit)
+        rows = await self._database.read(lambda connection: connection.execute(statement).all())
         return [Revocation(*row) for row in rows]
 
     async def delete_expired(self, *, before: int, limit: int) -> int:
         """See ``SessionStore``."""
-        expired = select(sessions.c.id).where(sessions.c.expires_at < before).limit(limit)
-        lock = select(func.pg_try_advisory_xact_lock(_JANITOR_LOCK))
-        alone = self._database.dialect == "sqlite"  # one writer at a time anyway
-
-        def sweep(connection: Connection) -> int:
-            if not alone and not connection.execute(lock).scalar_one():
-                return 0
-            return connection.execute(delete(sessions).where(sessions.c.id.in_(expired))).rowcount
-
-        return await self._database.write(sweep)
+        # What somebody else holds is passed over (PostgreSQL): the next sweep finds it.
+        free = select(sessions.c.id).where(sessions.c.expires_at < before).with_for_update(skip_locked=True)
+        expired = delete(sessions).where(sessions.c.id.in_(free.limit(limit)))
+        return await self._database.write(lambda connection: swept(connection, expired))
 
 
-class SqlStore(SqlUsers, SqlSessions):
+class SqlStore(SqlUsers, SqlAccounts, SqlSessions, SqlAssertions):
     """All of it, over one database."""
 
     def __init__(self, database: Database) -> None:
         SqlUsers.__init__(self, database)
+        SqlAccounts.__init__(self, database)
         SqlSessions.__init__(self, database)
+        SqlAssertions.__init__(self, database)
 
     async def ping(self) -> None:
         """See ``Store``."""
         # SELECT 1 would not touch the file of a SQLite database at all.
         statement = select(sessions.c.id).limit(1)
         await self._database.read(lambda connection: connection.execute(statement).all())
+        try:
+            await self._database.write(_WRITE_NOTHING[self._database.dialect])
+        except Unavailable as exc:
+            # Who waits for another writer will write; who has no disk or no rights will not.
+            if not is_busy(exc):
+                raise
+
+    async def read_clock(self) -> Reading:
+        """See ``Store``."""
+        is_clock = self._database.dialect == "postgresql"
+        statement = _SERVER_TIME if is_clock else _NEWEST_TIME
+        at = await self._database.read(lambda connection: connection.execute(statement).scalar_one())
+        return Reading(at or 0, is_clock)
 
 
-def _live(user_id: str, now: int, policy: Policy) -> tuple[ColumnElement[bool], ...]:
-    unended = (sessions.c.user_id == user_id, sessions.c.revoked_at.is_(None))
-    return (*unended, sessions.c.expires_at > now, sessions.c.rotated_at > now - policy.refresh_ttl)
+def _write_to_sqlite(connection: Connection) -> None:
+    connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
 
 
-def _revoke_beyond(limit: SessionLimit, new: Session) -> ReturningUpdate[str]:
-    others = (*_live(new.user.id, new.created_at, limit.policy), sessions.c.id != new.id)
-    latest_first = (sessions.c.rotated_at.desc(), sessions.c.id)
-    beyond = select(sessions.c.id).where(*others).order_by(*latest_first).offset(limit.most - 1)
-    # Two log-ins, or a log-in and a batch of rotations, would wait for each other's rows (PostgreSQL).
-    unlocked = select(sessions.c.id).where(sessions.c.id.in_(beyond)).with_for_update(skip_locked=True)
-    reason = RevocationReason.SESSION_LIMIT
-    return _revoke(reason, new.created_at, sessions.c.id.in_(unlocked)).returning(sessions.c.id)
+def _write_to_postgresql(connection: Connection) -> None:
+    connection.execute(update(sessions).where(sessions.c.id == "").values(batch=0))  # asks for the right to
+    connection.execute(select(func.pg_logical_emit_message(True, "dualtoken", "ready")))
 
 
-def revoked_since(moment: int) -> Select[tuple[Any, ...]]:
+# Nothing is changed, and still the log is written and flushed: a full disk is found, and a server that only reads.
+_WRITE_NOTHING: dict[str, Callable[[Connection], None]] = {
+    "sqlite": _write_to_sqlite,
+    "postgresql": _write_to_postgresql,
+}
+
+
+def revoked_since(moment: int, after: str = "") -> Select[tuple[Any, ...]]:
     """Return the feed's query: several times a second, so it must touch no row but those that it finds."""
+    behind = [(sessions.c.revoked_at > moment) | (sessions.c.id > after)] if after else []
     return (
         select(sessions.c.id, sessions.c.revoked_at, sessions.c.revoked_reason)
-        .where(sessions.c.revoked_at >= moment)
+        .where(sessions.c.revoked_at >= moment, *behind)
         .order_by(sessions.c.revoked_at, sessions.c.id)
     )
 
 
-def _revoke(reason: RevocationReason, now: int, *which: ColumnElement[bool]) -> Update:
-    live = update(sessions).where(sessions.c.revoked_at.is_(None), *which)
-    return live.values(revoked_at=now, revoked_reason=reason.value)
-
-
-def open_database(url: str) -> Database:
+def open_database(url: str, schema: str | None = None) -> Database:
     """Open a database; connections are made when they are first used.
 
     Args:
         url: ``sqlite:///path``, or ``postgresql://…`` as libpq writes it, several hosts and ``target_session_attrs``
             included.
+        schema: of PostgreSQL, in which the tables are; None for the first one in the role's ``search_path``.
 
     Raises:
         StartupError: the URL is neither, or the SQLite file cannot be opened.
     """
-    if url.startswith(("postgresql://", "postgres://")):
+    path = sqlite_file(url)
+    if path is None:
         # Its asynchronous engine takes a while to load, which SQLite does not need.
-        from auth_service.store.postgresql import PostgresqlDatabase
+        from .postgresql import PostgresqlDatabase
 
-        return PostgresqlDatabase(url)
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError):
-        raise StartupError("AUTH_DATABASE_URL: not a database URL") from None
-    if parsed.drivername != "sqlite" or not parsed.database or parsed.database == ":memory:":
-        raise StartupError("AUTH_DATABASE_URL: must be sqlite:///path or postgresql://…")
-    return SqliteDatabase(Path(parsed.database))
+        return PostgresqlDatabase(url, schema)
+    if schema is not None:
+        raise StartupError("AUTH_DATABASE_SCHEMA: SQLite has no schemas; let AUTH_DATABASE_URL name a file of its own")
+    return SqliteDatabase(path)
 
 
 @asynccontextmanager
-async def open_store(url: str) -> AsyncIterator[Store]:
+async def open_store(url: str, schema: str | None = None, *, accept_newer: bool = False) -> AsyncIterator[Store]:
     """Open the store; close it at the end.
 
     A SQLite schema is brought up to date; a PostgreSQL schema that is behind is refused (``migrate`` brings it up).
+    With *accept_newer*, one that a newer release made will do.
 
     Raises:
         StartupError: the URL or the schema is wrong.
         Unavailable: the database does not answer.
     """
-    database = open_database(url)
+    database = open_database(url, schema)
     try:
         if database.dialect == "sqlite":
-            await upgrade(database)
+            await upgrade(database, accept_newer=accept_newer)
         else:
-            await require_current_schema(database)
+            await require_current_schema(database, accept_newer=accept_newer)
         yield SqlStore(database)
     finally:
         await database.close()

@@ -18,9 +18,9 @@ from typing import Any, TypeVar, cast
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.pool import SingletonThreadPool
 
-from auth_service.errors import StartupError
-from auth_service.store import TRANSACTION_S
-from auth_service.store.database import unavailable_on_failure
+from ..errors import StartupError, Unavailable
+from . import TRANSACTION_S
+from .database import unavailable_on_failure
 
 T = TypeVar("T")
 
@@ -54,9 +54,14 @@ class SqliteDatabase:
         self._writer = _Threads(path, "BEGIN IMMEDIATE", count=1)
         self._readers = _Threads(path, "BEGIN", count=_READERS)
 
-    async def write(self, work: Callable[[Connection], T], *, bounded: bool = True) -> T:
-        """See ``Database``."""
-        return await self._writer.run(work, TRANSACTION_S if bounded else math.inf)
+    async def write(self, work: Callable[[Connection], T], *, waits: bool = True) -> T:
+        """See ``Database``. There is one writer, and nothing else to wait for."""
+        del waits
+        return await self._writer.run(work, TRANSACTION_S)
+
+    async def migrate(self, work: Callable[[Connection], T]) -> T:
+        """See ``Database``. The transaction is exclusive from its first statement."""
+        return await self._writer.run(work, math.inf)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """See ``Database``."""
@@ -108,6 +113,12 @@ def _require_time(latest_s: float) -> None:
     """
     if monotonic() > latest_s:
         raise TimeoutError(f"the database was busy for {TRANSACTION_S} s")
+
+
+def is_busy(exc: Unavailable) -> bool:
+    """Whether another transaction was in the way, and nothing else."""
+    failure = getattr(exc.__cause__, "orig", exc.__cause__)
+    return isinstance(failure, TimeoutError) or getattr(failure, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
 
 
 def _write_ahead(cursor: sqlite3.Cursor) -> None:

@@ -4,10 +4,12 @@ import ipaddress
 import re
 
 from aiohttp import web
+from multidict import istr
 
-from auth_service.settings import Network
-from auth_service.web.keys import EVENTS, SETTINGS
+from ..settings import Network
+from .app_keys import EVENTS, SETTINGS
 
+_FORWARDED = istr("X-Forwarded-For")
 # Some proxies name the port as well (RFC 7239 §6 allows it in its own header).
 _WITH_PORT = re.compile(r"(?P<v4>[0-9.]+):[0-9]{1,5}|\[(?P<v6>[^\]]+)\](:[0-9]{1,5})?", re.ASCII)
 
@@ -15,20 +17,31 @@ _WITH_PORT = re.compile(r"(?P<v4>[0-9.]+):[0-9]{1,5}|\[(?P<v6>[^\]]+)\](:[0-9]{1
 def client_address(request: web.Request) -> str:
     """Return the nearest address that is not one of ``AUTH_TRUSTED_PROXIES``."""
     trusted, peer = request.app[SETTINGS].trusted_proxies, request.remote or ""
-    hops = [hop.strip() for line in request.headers.getall("X-Forwarded-For", ()) for hop in line.split(",")]
-    if hops and is_overlooked_proxy(peer, trusted):
+    if _FORWARDED not in request.headers:
+        return _plain(peer)
+    hops = [hop.strip() for line in request.headers.getall(_FORWARDED) for hop in line.split(",")]
+    if is_overlooked_proxy(peer, trusted):
         request.app[EVENTS].proxy_untrusted(peer)
     return nearest_untrusted(peer, hops, trusted)
 
 
 def is_overlooked_proxy(peer: str, trusted: tuple[Network, ...]) -> bool:
     """Whether a peer that forwards is probably a proxy that nobody told of: all of its callers count as one."""
-    return _is_address(peer) and ipaddress.ip_address(peer).is_private and not _is_within(peer, trusted)
+    address = _plain(peer)
+    return _is_address(address) and ipaddress.ip_address(address).is_private and not _is_within(address, trusted)
 
 
 def _bare(hop: str) -> str:
     found = _WITH_PORT.fullmatch(hop)
-    return (found["v4"] or found["v6"]) if found else hop
+    return _plain((found["v4"] or found["v6"]) if found else hop)
+
+
+def _plain(address: str) -> str:
+    """Return IPv4 for IPv4-mapped IPv6, as a socket of both kinds names its peers (RFC 4291 §2.5.5.2)."""
+    if not address.lower().startswith("::ffff:") or not _is_address(address):
+        return address
+    mapped = ipaddress.IPv6Address(address).ipv4_mapped
+    return address if mapped is None else str(mapped)
 
 
 def nearest_untrusted(peer: str, forwarded: list[str], trusted: tuple[Network, ...]) -> str:
@@ -36,7 +49,7 @@ def nearest_untrusted(peer: str, forwarded: list[str], trusted: tuple[Network, .
 
     What lies beyond the first untrusted address was written by a stranger and proves nothing.
     """
-    nearest = peer
+    nearest = _plain(peer)
     for hop in map(_bare, reversed(forwarded)):
         if not _is_within(nearest, trusted) or not _is_address(hop):
             break

@@ -5,9 +5,12 @@ from typing import Self
 from aiohttp import web
 from pydantic import model_validator
 
-from auth_service.web.bodies import Body, read_optional_body
-from auth_service.web.keys import SESSIONS
-from auth_service.web.refresh_cookie import forget_cookie, token_in_cookie
+from .addresses import client_address
+from .app_keys import REFRESH_LIMIT, SESSIONS
+from .bodies import Body, read_optional_body
+from .refresh_cookie import forget_cookies, token_in_cookie
+
+routes = web.RouteTableDef()
 
 
 class Logout(Body):
@@ -24,13 +27,15 @@ class Logout(Body):
         return self
 
 
+@routes.post("/logout")
 async def logout(request: web.Request) -> web.Response:
     """Revoke before answering; 200 whatever the token was (RFC 7009 §2.2)."""
+    request.app[REFRESH_LIMIT].count(client_address(request))
     body = await read_optional_body(request, Logout)
     in_cookie = body.model_fields_set.isdisjoint({"token", "refresh_token"})
-    token = token_in_cookie(request) if in_cookie else body.token or body.refresh_token
+    cookie = token_in_cookie(request) if in_cookie else None
+    token = cookie.token if cookie else body.token or body.refresh_token
     await request.app[SESSIONS].log_out(token, everywhere=body.everywhere)
     response = web.json_response({}, headers={"Cache-Control": "no-store"})
-    if in_cookie:
-        forget_cookie(response)
+    forget_cookies(response, cookie.names if cookie else ())
     return response

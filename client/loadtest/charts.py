@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from hdrh.histogram import HdrHistogram
 from plotly.subplots import make_subplots
 
-from client.loadtest.result import Result
+from .result import Result
 
 BLUE, CYAN, ORANGE, GREEN, RED, VIOLET = "#3b82f6", "#06b6d4", "#f59e0b", "#10b981", "#ef4444", "#a855f7"
 BEATS_SHOWN: Final = 120  # the report says so; more lines would hide what they mark

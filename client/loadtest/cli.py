@@ -1,18 +1,18 @@
 """The options of ``python -m client loadtest``."""
 
-import importlib.util
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from client.account import DEFAULT_AUTH_URL
-from client.errors import ConfigurationError
-from client.exits import Exit, run
-from client.loadtest.options import DEFAULT_API_URL, DEFAULT_DURATION_S, Options, Scenario
+from ..commands.account import DEFAULT_AUTH_URL
+from ..commands.exit_codes import Exit, run
+from ..commands.invocation import require_extra
+from ..errors import ConfigurationError
+from .options import DEFAULT_API_URL, DEFAULT_DURATION_S, Options, Scenario
 
-_LIBRARIES = ("hdrh", "plotly")
+_LIBRARIES = ("hdrh", "plotly") if sys.platform == "win32" else ("hdrh", "plotly", "uvloop")
 
 
 Auth = Annotated[
@@ -80,8 +80,10 @@ def loadtest(
     """
 
     async def work() -> Exit:
-        _require_libraries()
-        from client.loadtest.command import Command
+        require_extra("loadtest", *_LIBRARIES)
+        from rich.console import Console
+
+        from .command import Command
 
         if not user and not self_contained:
             raise ConfigurationError("whose sessions? Name the account with --user, or use --self-contained")
@@ -96,9 +98,3 @@ def loadtest(
         return await command.run(Console(stderr=True))
 
     run(work())
-
-
-def _require_libraries() -> None:
-    # Against services on other machines the auth service's code is not needed, but these always are.
-    if missing := [name for name in _LIBRARIES if importlib.util.find_spec(name) is None]:
-        raise ConfigurationError(f"{' and '.join(missing)} missing: pip install 'dualtoken[loadtest]'")

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,16 +9,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-import typer
 from rich.console import Console
 
-from client.errors import ConfigurationError
-from client.exits import Exit
-from client.loadtest.options import Options, check_writable
-from client.loadtest.report import write_html
-from client.loadtest.runner import Runner, check
-from client.loadtest.view import conclude, figures
-from client.services import ServiceFailed, running_services
+from ..commands.exit_codes import Exit
+from ..commands.prompt import ask
+from ..errors import ConfigurationError
+from ..playground.services import ServiceFailed, running_services
+from .options import Options, check_writable
+from .report import write_html
+from .runner import Runner, check
+from .view import conclude, figures
 
 ACCESS_TTL_S: Final = 3600  # of services started for the test: expiry comes from --expire-every, not by chance
 
@@ -71,8 +70,6 @@ class Command:
         if not self.self_contained:
             yield self.options, self._password()
             return
-        for port in self.ports:
-            _check_free(port)
         with console.status("starting both services on SQLite"):
             stack = contextlib.AsyncExitStack()
             try:
@@ -100,7 +97,7 @@ class Command:
             except (OSError, UnicodeDecodeError):
                 raise ConfigurationError(f"{self.password_file} cannot be read") from None
         elif sys.stdin.isatty():
-            text = typer.prompt("Password", hide_input=True, err=True)
+            text = ask("Password", hide_input=True)
         else:
             text = sys.stdin.readline()
         password = text.rstrip("\r\n")
@@ -109,12 +106,3 @@ class Command:
                 "no password: give it at the prompt, as a line of standard input, or --password-file"
             )
         return password
-
-
-def _check_free(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the services do
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise ConfigurationError(f"port {port} cannot be had: {error.strerror}") from None

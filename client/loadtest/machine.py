@@ -4,8 +4,9 @@ import os
 import platform
 import re
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from .. import __version__
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +30,12 @@ class Machine:
     @classmethod
     def here(cls) -> "Machine":
         """Describe this machine."""
+        import aiohttp  # the options need no more of this module than the number of cores
+
         python = f"{platform.python_implementation()} {platform.python_version()}"
         return cls(
             _processor(), usable_cores(), _memory_gib(), f"{platform.system()} {platform.release()}", python,
-            version("aiohttp"), _own_version(),
+            aiohttp.__version__, __version__,
         )  # fmt: skip
 
 
@@ -54,10 +57,3 @@ def _memory_gib() -> float | None:
         return round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1)
     except (AttributeError, ValueError, OSError):
         return None
-
-
-def _own_version() -> str:
-    try:
-        return version("dualtoken")
-    except PackageNotFoundError:  # a checkout that is not installed
-        return "checkout"

@@ -10,10 +10,10 @@ from typing import Final
 
 import aiohttp
 
-from client.addresses import auth_base
-from client.auth_api import AuthApi
-from client.loadtest.options import Options, Scenario
-from client.loadtest.users import VirtualUser
+from ..wire.auth_api import AuthApi
+from ..wire.url_policy import auth_base
+from .options import Options, Scenario
+from .users import VirtualUser
 
 # Of a hundred requests, spread evenly. Logins are few: each costs a password hash, and people log in once a week.
 _MIX: Final = {Scenario.READ: 90, Scenario.UPLOAD: 8, Scenario.REFRESH: 1, Scenario.LOGIN: 1}

@@ -5,11 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from yarl import URL
-
-from client.addresses import auth_base, origins
-from client.errors import ConfigurationError
-from client.loadtest.machine import usable_cores
+from ..errors import ConfigurationError
 
 DEFAULT_API_URL: Final = "http://127.0.0.1:8002"
 DEFAULT_DURATION_S: Final = 10.0
@@ -79,6 +75,14 @@ class Options:
         ):
             if value is not None and not 0 < value < float("inf"):
                 raise ConfigurationError(f"{name} must be more than 0, not {value:g}")
+        self._check_addresses()
+
+    def _check_addresses(self) -> None:
+        # Loaded here: every command of the command line knows these options, and most read no address.
+        from yarl import URL
+
+        from ..wire.url_policy import auth_base, origins
+
         auth_base(self.auth_url, allow_insecure=self.allow_insecure)
         try:
             api = URL(self.api_url).origin()
@@ -98,6 +102,8 @@ class Options:
 
     def workers(self) -> int:
         """Return how many processes make the load: none without a session and a request of its own."""
+        from .machine import usable_cores
+
         # Half of the cores: whoever tests on one machine needs the other half for the services.
         wanted = self.processes or max(1, usable_cores() // 2)
         return max(1, min(wanted, self.users, self.lanes, self.requests or wanted))

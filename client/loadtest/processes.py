@@ -3,18 +3,16 @@
 import asyncio
 import dataclasses
 import json
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 from typing import Any, Final
 
-from client.errors import ClientError
-from client.loadtest.options import Options
+from ..commands.invocation import python_module, working_folder
+from ..errors import ClientError
+from .options import Options
 
 LINE_BYTES: Final = 1 << 24  # of a report of one interval, at most
 STOP_S: Final = 15.0  # for a worker to log out its sessions and end
-_ROOT: Final = Path(__file__).resolve().parents[2]
 
 Line = dict[str, Any]
 
@@ -81,7 +79,7 @@ async def worker_processes(options: Options, password: str) -> AsyncIterator[lis
     try:
         for part in range(parts):
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "client.loadtest.worker", cwd=_ROOT, limit=LINE_BYTES,
+                *python_module("client.loadtest.worker"), cwd=working_folder(), limit=LINE_BYTES,
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
                 start_new_session=True,  # Ctrl-C is for the runner, which asks the workers to stop
             )  # fmt: skip

@@ -12,9 +12,9 @@ import plotly.graph_objects as go
 from hdrh.histogram import HdrHistogram
 from plotly.offline import get_plotlyjs
 
-from client.loadtest.charts import BEATS_SHOWN, distribution, over_time, percentiles
-from client.loadtest.meter import EXCHANGE, quantiles_ms
-from client.loadtest.result import Result
+from .charts import BEATS_SHOWN, distribution, over_time, percentiles
+from .meter import EXCHANGE, quantiles_ms
+from .result import Result
 
 _COLUMNS = ("count", "mean", "p50", "p90", "p95", "p99", "p99.9", "max")
 
@@ -31,7 +31,7 @@ def write_html(path: Path, result: Result) -> None:
 def render(result: Result) -> str:
     """Return the report of a run as a page."""
     options = result.options
-    template = Template(files("client.loadtest").joinpath("report.html").read_text(encoding="utf-8"))
+    template = Template(files(__package__).joinpath("report.html").read_text(encoding="utf-8"))
     began = datetime.fromtimestamp(result.began_at, UTC)
     return template.substitute(
         title=escape(f"Load test: {options.scenario}, {options.users} users"),

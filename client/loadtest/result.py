@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
-from client.loadtest.machine import Machine
-from client.loadtest.meter import EXCHANGE, LAG, Meter, percentiles_ms, quantiles_ms
-from client.loadtest.options import Options
+from .machine import Machine
+from .meter import EXCHANGE, LAG, Meter, percentiles_ms, quantiles_ms
+from .options import Options
 
 CPU_LIMIT: Final = 0.9  # of a core: a process that needs more is behind with its own work
 LAG_LIMIT_MS: Final = 50.0  # 95th percentile of the lateness of the generator's own timers

@@ -12,16 +12,16 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from yarl import URL
 
-from client.errors import ClientError, ConfigurationError
-from client.exits import interruptible, sentence
-from client.loadtest.machine import Machine
-from client.loadtest.meter import Meter
-from client.loadtest.options import Options, Scenario
-from client.loadtest.processes import Line, WorkerFailed, WorkerProcess, worker_processes
-from client.loadtest.result import Result
-from client.loadtest.view import View
-from client.middleware import BearerAuth
-from client.source import TokenSource
+from ..commands.exit_codes import interruptible, sentence
+from ..errors import ClientError, ConfigurationError
+from ..middleware import BearerAuth
+from ..source import TokenSource
+from .machine import Machine
+from .meter import Meter
+from .options import Options, Scenario
+from .processes import Line, WorkerFailed, WorkerProcess, worker_processes
+from .result import Result
+from .view import View
 
 DRAW_EVERY_S: Final = 1.0  # at least; nothing but the time is new in between
 

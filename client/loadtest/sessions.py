@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final
 
-from client.errors import AuthUnavailable, ClientError
-from client.loadtest.users import VirtualUser
+from ..errors import AuthUnavailable, ClientError
+from .users import VirtualUser
 
 LOGINS_AT_ONCE: Final = 4  # each costs the auth service a password hash
 PAUSE_MIN_S: Final = 0.1  # "Retry-After: 0" is no permission to knock without a pause

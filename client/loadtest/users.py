@@ -10,10 +10,10 @@ import aiohttp
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse, hdrs
 from yarl import URL
 
-from client.loadtest.meter import Meter
-from client.middleware import BearerAuth
-from client.source import TokenSource
-from client.tokens import BACKGROUND_FRACTION, BACKGROUND_MAX_S, Tokens
+from ..middleware import BearerAuth
+from ..source import TokenSource
+from ..tokens import BACKGROUND_FRACTION, BACKGROUND_MAX_S, Tokens
+from .meter import Meter
 
 _BEARER: Final = "Bearer "
 
@@ -103,6 +103,10 @@ class VirtualUser:
         if rejected is not None or self.source.current is not before:
             met_refresh.set(True)
         return token
+
+    def is_too_fresh(self, refused: str) -> bool:
+        """Tell what the source says."""
+        return self.source.is_too_fresh(refused)
 
     def expire(self) -> None:
         """Make the access token stop being good: from now on the resource service will refuse it."""

@@ -9,8 +9,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from client.loadtest.meter import EXCHANGE, percentiles_ms
-from client.loadtest.result import Result
+from .meter import EXCHANGE, percentiles_ms
+from .result import Result
 
 ERRORS_SHOWN = 6
 

@@ -17,16 +17,15 @@ from types import SimpleNamespace
 from typing import Final
 
 import aiohttp
-import stamina
 
-from client.errors import ClientError
-from client.exits import sentence
-from client.loadtest.meter import EXCHANGE, LAG
-from client.loadtest.operations import Operations, Wrong, sequence
-from client.loadtest.options import Options, Scenario, share
-from client.loadtest.pacing import Pacer
-from client.loadtest.sessions import log_in, log_out, write
-from client.loadtest.users import Now, VirtualUser, met_refresh
+from ..commands.exit_codes import sentence
+from ..errors import ClientError
+from .meter import EXCHANGE, LAG
+from .operations import Operations, Wrong, sequence
+from .options import Options, Scenario, share
+from .pacing import Pacer
+from .sessions import log_in, log_out, write
+from .users import Now, VirtualUser, met_refresh
 
 LAG_EVERY_S: Final = 0.02
 DRAIN_GRACE_S: Final = 5.0  # for requests under way at the end, beyond their own limits
@@ -238,7 +237,6 @@ async def _standard_input() -> asyncio.StreamReader:
 
 async def main() -> None:
     """Do what the runner asks for."""
-    stamina.instrumentation.set_on_retry_hooks([])  # the default one prints to standard output, between our lines
     orders = await _standard_input()
     assignment = json.loads(await orders.readline())
     options = assignment["options"] | {"scenario": Scenario(assignment["options"]["scenario"])}

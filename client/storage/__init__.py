@@ -4,7 +4,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from client.tokens import Tokens
+from ..tokens import Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,10 +14,11 @@ class StoredSession:
     Attributes:
         tokens: None once the session has ended.
         ended: why it has ended (``LoginRequired.reason``); None while it lives.
-        login_id: chosen at login and kept over refreshes; tells a rotated session from another login.
+        login_id: chosen at login, kept over refreshes, replaced at logout. Those made later sort later.
         idempotency_key: the journal. Set while a refresh of ``tokens.refresh_token`` may have been sent and not been
             answered.
         refreshes: how often the session has been refreshed.
+        jkt: the thumbprint of the key that was proven at login (RFC 9449 §6.1), or None.
     """
 
     tokens: Tokens | None
@@ -25,17 +26,24 @@ class StoredSession:
     login_id: str = ""
     idempotency_key: str | None = field(default=None, repr=False)
     refreshes: int = 0
+    jkt: str | None = None
 
     @property
     def refresh_token(self) -> str | None:
         """The refresh token, if there is a session."""
         return None if self.tokens is None else self.tokens.refresh_token
 
+    @property
+    def order(self) -> tuple[str, int, bool]:
+        """What is newer sorts later: another login or logout, then a refresh, then the end of the session."""
+        return self.login_id, self.refreshes, self.tokens is None
+
 
 class Storage(Protocol):
     """Keeps one session for each account. An account is any text; a token source uses its auth service's address.
 
-    Any number of tasks and processes may call at once.
+    Any number of tasks and processes may call at once. A token source takes any exception for a :class:`StorageError`,
+    and quotes no message but that of one, and of an ``OSError``.
     """
 
     async def load(self, account: str) -> StoredSession | None:

@@ -1,26 +1,39 @@
 """Sessions in a file, shared by all processes of a user."""
 
 import logging
-import os
 import stat
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import IO
 
-import platformdirs
-
-from client.errors import StorageError
-from client.storage import StoredSession, document, durable
-from client.storage.locking import account_lock, make_folder, write_lock
-from client.storage.worker import Worker
+from ..errors import ConfigurationError, StorageError
+from . import StoredSession, durable_file, file_format
+from .file_systems import close_to_others
+from .locking import account_lock, make_folder, write_lock
+from .thread import Worker
 
 _log = logging.getLogger("dualtoken.client")
 
 
 def default_path() -> Path:
-    """Return the token file in the platform's folder for this user's data."""
-    return platformdirs.user_data_path("dualtoken", appauthor=False) / "tokens.json"
+    """Return the token file in the platform's folder for this user's data.
+
+    Raises:
+        ConfigurationError: this user has no home.
+    """
+    import platformdirs
+
+    with at_home():
+        return platformdirs.user_data_path("dualtoken", appauthor=False) / "tokens.json"
+
+
+@contextmanager
+def at_home() -> Iterator[None]:
+    """Expand ``~``. Raises: ConfigurationError: there is none."""
+    try:
+        yield
+    except RuntimeError:
+        raise ConfigurationError("there is no home folder here: name the token file by its whole path") from None
 
 
 class FileStorage:
@@ -32,10 +45,14 @@ class FileStorage:
     Args:
         path: the token file itself; None: :func:`default_path`. A folder that is missing is made with mode 0700.
         account: tells several users of one auth service apart.
+
+    Raises:
+        ConfigurationError: *path* begins in a home folder, and there is none.
     """
 
     def __init__(self, path: str | Path | None = None, *, account: str = "default") -> None:
-        self.path = default_path() if path is None else Path(path)
+        with at_home():
+            self.path = default_path() if path is None else Path(path).expanduser()
         self._account = account
         self._worker = Worker()
         self._lock_worker = Worker()
@@ -47,11 +64,11 @@ class FileStorage:
         """Return what was stored last. A file that is not ours is set aside, which the log says."""
         return (await self._worker.run(self._read)).accounts.get(self._key(account))
 
-    async def live_accounts(self) -> list[str]:
-        """Return for which accounts there is a session, of those with this storage's account name."""
-        suffix = f" {self._account}"
+    async def sessions(self) -> dict[tuple[str, str], StoredSession]:
+        """Return all that the file holds, ended sessions too: by auth service, and by the name of the account."""
         stored = (await self._worker.run(self._read)).accounts
-        return [key.removesuffix(suffix) for key, session in stored.items() if key.endswith(suffix) and session.tokens]
+        # An address has no space in it; a name may have several.
+        return {(key.partition(" ")[0], key.partition(" ")[2]): session for key, session in stored.items()}
 
     async def save(self, account: str, session: StoredSession) -> None:
         """Store *session*, whatever was there."""
@@ -91,38 +108,37 @@ class FileStorage:
             if not wanted(found.accounts.get(key)):
                 return False
             found.accounts[key] = session
-            durable.replace(place, document.write(found))  # a link stays a link
+            durable_file.replace(place, file_format.write(found))  # a link stays a link
             return True
 
-    def _read(self) -> document.Document:
+    def _read(self) -> file_format.Document:
         try:
             return self._parse()
-        except document.ForeignDocument:
+        except file_format.ForeignDocument:
             with write_lock(self._place()):  # a writer may have mended it meanwhile
                 return self._read_locked()
 
-    def _read_locked(self) -> document.Document:
+    def _read_locked(self) -> file_format.Document:
         try:
             return self._parse()
-        except document.ForeignDocument as reason:
-            aside = durable.set_aside(self.path.resolve())
+        except file_format.ForeignDocument as reason:
+            aside = durable_file.set_aside(self.path.resolve())
             _log.error("%s is not a token file (%s): it is now %s; log in again", self.path, reason, aside)
-            return document.Document()
+            return file_format.Document()
 
-    def _close_to_others(self, file: IO[bytes]) -> None:
-        if os.name == "posix" and stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
-            os.fchmod(file.fileno(), 0o600)
-            _log.warning("%s could be read by others: its mode is 0600 now", self.path)
-
-    def _parse(self) -> document.Document:
+    def _parse(self) -> file_format.Document:
         try:
+            # To read a pipe would take for ever; a device (/dev/null) that is set aside or replaced is gone for all.
+            mode = self.path.stat().st_mode
+            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+                raise StorageError(f"{self.path} is a device or a pipe, which keeps nothing")
             with self.path.open("rb") as file:
-                found = document.read(file.read(document.MAX_BYTES))
-                self._close_to_others(file)
+                found = file_format.read(file.read(file_format.MAX_BYTES))
+                close_to_others(file, self.path)
                 return found
         except FileNotFoundError:
-            return document.Document()
-        except document.NewerDocument as reason:
+            return file_format.Document()
+        except file_format.NewerDocument as reason:
             raise StorageError(f"{self.path} was written by a newer dualtoken ({reason}): update this one") from None
         except OSError as error:
             raise StorageError(f"{self.path} cannot be read: {error.strerror}") from error

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from client.storage import StoredSession
+from . import StoredSession
 
 
 class MemoryStorage:

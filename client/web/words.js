@@ -49,6 +49,7 @@ export const WORDS = {
       reused: "ended: a copy of the refresh token was used",
       unknown: "the session is not known any more",
       malformed: "the refresh token is not one of this service",
+      key_lost: "this browser has lost the key of the session",
     },
     problems: {
       InvalidCredentials: "User name or password is wrong.",
@@ -135,6 +136,7 @@ export const WORDS = {
       reused: "已结束：有人使用了刷新令牌的副本",
       unknown: "会话已不存在",
       malformed: "刷新令牌不属于本服务",
+      key_lost: "本浏览器丢失了会话的密钥",
     },
     problems: {
       InvalidCredentials: "用户名或密码错误。",

@@ -1,21 +1,28 @@
 """What a route asks of its callers: said on the handler, obeyed by the bearer middleware."""
 
 import functools
-from collections.abc import Awaitable, Callable
+import inspect
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Literal, TypeVar
 
 from aiohttp import hdrs, web
 from aiohttp.abc import AbstractView
+from aiohttp.web_urldispatcher import PrefixedSubAppResource
 
-from resource_service.claims import Claims
-from resource_service.errors import CredentialsMissing, InsufficientScope
-from resource_service.web.challenge import SCOPE, refusal
+from ..errors import CredentialsMissing, InsufficientScope
+from ..verification.claims import Claims
+from .challenge import Refusal
+from .guard import Guard
+from .needs import Needed, checked, is_enough, verdict
 
 CLAIMS = web.RequestKey("CLAIMS", Claims)
 """Who calls. Present on every request that came with a good token to a route that is not public."""
 
-REALM = web.AppKey("REALM", str)
-"""The realm of the :class:`Bearer` that is mounted on an application."""
+GUARD = web.AppKey("GUARD", Guard)
+"""What guards an application: its :class:`Bearer`."""
+
+Exempt = web.AbstractResource | web.AbstractRoute | Callable[[web.Request], bool]
+"""What asks for no token: all routes of a resource, one route, or the requests for which a predicate says so."""
 
 Access = Literal["required", "optional", "public"]
 _ATTRIBUTE = "__bearer_access__"
@@ -28,7 +35,7 @@ def optional(handler: _Marked) -> _Marked:
     """Let requests without a token through as well; a bad token is refused all the same.
 
     Raises:
-        TypeError: *handler* is a class. Mark the methods of a ``web.View``.
+        TypeError: *handler* is a class, of which the methods are to be marked, or a method of an object.
     """
     return _marked(handler, "optional")
 
@@ -37,7 +44,7 @@ def public(handler: _Marked) -> _Marked:
     """Let every request through, whatever its token. The middleware still says who calls, where the token is good.
 
     Raises:
-        TypeError: *handler* is a class. Mark the methods of a ``web.View``.
+        TypeError: *handler* is a class, of which the methods are to be marked, or a method of an object.
     """
     return _marked(handler, "public")
 
@@ -46,28 +53,37 @@ def _marked(handler: _Marked, access: Access) -> _Marked:
     if isinstance(handler, type):
         # Its subclasses would inherit the mark, and let through what nobody meant to.
         raise TypeError(f"{access}: mark the methods of {handler.__name__}, not the class")
+    if inspect.ismethod(handler):
+        # All objects of its class would have the mark.
+        raise TypeError(
+            f"{access}: mark {handler.__qualname__} in its class, or name its route: mount(app, public=[…])"
+        )
     setattr(handler, _ATTRIBUTE, access)
     return handler
 
 
-def requires(scope: str) -> Callable[[_Handler], _Handler]:
-    """Let only tokens with *scope* through to a handler: a function, or a method of a ``web.View`` or of any class.
+def requires(needed: Needed) -> Callable[[_Handler], _Handler]:
+    """Let only some tokens through to a handler: a function, or a method of a ``web.View`` or of any class.
 
     The check is part of the handler, so a forgotten :class:`Bearer` makes it fail, not pass.
 
+    Args:
+        needed: a scope, or what says whether a token's :class:`Claims` are enough:
+            ``@requires(lambda claims: claims["tenant"] == "acme")``. They are not where it misses one (``KeyError``).
+
     Raises:
-        ValueError: *scope* is not one scope (RFC 6749 §3.3).
+        ValueError: *needed* is a text and not one scope (RFC 6749 §3.3).
+        TypeError: it can be no predicate, or is a coroutine function.
     """
-    if not SCOPE.fullmatch(scope):
-        raise ValueError(f"not a scope: {scope!r}")
+    checked(needed)
 
     def decorate(handler: _Handler) -> _Handler:
         @functools.wraps(handler)
-        async def checked(*args: Any, **kwargs: Any) -> web.StreamResponse:
-            _check_scope(_request_among(args), scope)
+        async def handle(*args: Any, **kwargs: Any) -> web.StreamResponse:
+            _check(_request_among(args), needed)
             return await handler(*args, **kwargs)
 
-        return checked  # type: ignore[return-value]  # of the same signature, which wraps() cannot say for a bound TypeVar
+        return handle  # type: ignore[return-value]  # of the same signature, which wraps() cannot say for a bound TypeVar
 
     return decorate
 
@@ -100,6 +116,33 @@ def access_of(request: web.Request) -> Access:
     return "public" if answers_preflights and _is_preflight(request) else "required"
 
 
+def exemption(public: Iterable[object]) -> Callable[[web.Request], bool]:
+    """Return what says whether a request is one of *public*.
+
+    Raises:
+        TypeError: one of them is nothing that could say so.
+    """
+    places: set[object] = set()
+    predicates: list[Callable[[web.Request], bool]] = []
+    for exempt in public:
+        if isinstance(exempt, PrefixedSubAppResource):
+            raise TypeError(
+                "public: a sub-application is exempted by not mounting a Bearer above it, or by a predicate"
+            )
+        if isinstance(exempt, web.AbstractResource | web.AbstractRoute):
+            places.add(exempt)
+        elif callable(exempt) and not inspect.iscoroutinefunction(exempt):
+            predicates.append(exempt)
+        else:
+            raise TypeError(f"public: neither a resource, a route nor a predicate: {exempt!r}")
+
+    def is_exempt(request: web.Request) -> bool:
+        route = request.match_info.route
+        return route in places or route.resource in places or any(verdict(each, request) for each in predicates)
+
+    return is_exempt
+
+
 def _is_preflight(request: web.Request) -> bool:
     # Browsers never send credentials with one.
     return (
@@ -109,12 +152,20 @@ def _is_preflight(request: web.Request) -> bool:
     )
 
 
-def _check_scope(request: web.Request, scope: str) -> None:
-    realm = request.config_dict.get(REALM)
-    if realm is None:
+def _check(request: web.Request, needed: Needed) -> None:
+    guard = request.config_dict.get(GUARD)
+    if guard is None:
         raise RuntimeError("a route requires a scope, but no Bearer is mounted on its application")
     claims = request.get(CLAIMS)
     if claims is None:
-        raise refusal(CredentialsMissing(), realm)
-    if scope not in claims.scopes:
-        raise refusal(InsufficientScope(scope), realm)
+        raise as_exception(guard.refuse(CredentialsMissing()))
+    if not is_enough(claims, needed):
+        raise as_exception(guard.refuse(InsufficientScope(needed if isinstance(needed, str) else None)))
+
+
+_EXCEPTIONS = {401: web.HTTPUnauthorized, 403: web.HTTPForbidden, 503: web.HTTPServiceUnavailable}
+
+
+def as_exception(refusal: Refusal) -> web.HTTPException:
+    """Make what aiohttp wants raised of a refusal."""
+    return _EXCEPTIONS[refusal.status](headers=refusal.headers, text=refusal.body, content_type="application/json")

@@ -1,50 +1,45 @@
-"""The answers of RFC 6750 §3 to requests whose token is missing, refused, or not enough."""
+"""The answers of RFC 6750 §3 to requests whose token is missing, refused, or not enough. Knows no framework."""
 
-import json
 import re
+from dataclasses import dataclass
 
-from aiohttp import hdrs, web
+from dualtoken_serving.error_answers import error_body
 
-from resource_service.errors import CredentialsMissing, InsufficientScope, ResourceError, TokenRefused, Unavailable
+from ..errors import CredentialsMissing, InsufficientScope, ResourceError, TokenRefused, Unavailable
+from .protected_resource import ProtectedResource
 
 RETRY_AFTER_S = 1
 SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 """One scope (RFC 6749 §3.3)."""
-QUOTABLE = re.compile(r'[^\x00-\x1f\x7f"\\]*')
-"""What a quoted-string can hold without escapes (RFC 9110 §5.6.4)."""
 
 
-def error_body(code: str, description: str) -> str:
-    """The one shape of every error body, as JSON."""
-    return json.dumps({"error": code, "error_description": description})
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer: its body is JSON, and its content type not among its headers."""
+
+    status: int
+    headers: dict[str, str]
+    body: str
 
 
-def refusal(error: ResourceError, realm: str) -> web.HTTPException:
-    """Make the answer to *error*, to be raised.
-
-    Args:
-        error: one that an access check raises.
-        realm: names the protection space (RFC 9110 §11.5).
-    """
-    challenge = f'Bearer realm="{realm}"'
+def refusal(error: ResourceError, resource: ProtectedResource) -> Refusal:
+    """Make the answer to *error*, one that an access check raises."""
     match error:
         case CredentialsMissing():
             body = error_body("missing_credentials", "send an access token in the Authorization header, as Bearer")
-            return web.HTTPUnauthorized(headers=_headers(challenge), text=body, content_type="application/json")
+            return _challenging(401, resource.challenge(), body)
         case TokenRefused():
-            challenge += f', error="invalid_token", error_description="{error.reason}"'
-            body = error_body("invalid_token", error.reason)
-            return web.HTTPUnauthorized(headers=_headers(challenge), text=body, content_type="application/json")
+            challenge = resource.challenge('error="invalid_token"', f'error_description="{error.reason}"')
+            return _challenging(401, challenge, error_body("invalid_token", error.hint or error.reason))
         case InsufficientScope():
-            challenge += f', error="insufficient_scope", scope="{error.scope}"'
-            body = error_body("insufficient_scope", f"needs the scope {error.scope}")
-            return web.HTTPForbidden(headers=_headers(challenge), text=body, content_type="application/json")
+            scope = [f'scope="{error.scope}"'] if error.scope else []
+            challenge = resource.challenge('error="insufficient_scope"', *scope)
+            return _challenging(403, challenge, error_body("insufficient_scope", str(error)))
         case Unavailable():
-            body = error_body("unavailable", "access tokens cannot be verified now")
-            headers = {hdrs.RETRY_AFTER: str(RETRY_AFTER_S), hdrs.CACHE_CONTROL: "no-store"}
-            return web.HTTPServiceUnavailable(headers=headers, text=body, content_type="application/json")
+            headers = {"Retry-After": str(RETRY_AFTER_S), "Cache-Control": "no-store"}
+            return Refusal(503, headers, error_body("unavailable", "access tokens cannot be verified now"))
     raise error
 
 
-def _headers(challenge: str) -> dict[str, str]:
-    return {hdrs.WWW_AUTHENTICATE: challenge, hdrs.CACHE_CONTROL: "no-store"}
+def _challenging(status: int, challenge: str, body: str) -> Refusal:
+    return Refusal(status, {"WWW-Authenticate": challenge, "Cache-Control": "no-store"}, body)

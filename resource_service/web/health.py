@@ -2,18 +2,23 @@
 
 from aiohttp import web
 
-from resource_service.authenticator import Authenticator
-from resource_service.web.bearer import public
+from dualtoken_serving import metrics as shared_metrics
+
+from ..authenticator import Authenticator
+from .bearer import public
 
 AUTHENTICATOR = web.AppKey("AUTHENTICATOR", Authenticator)
+routes = web.RouteTableDef()
 
 
+@routes.get("/health/live")
 @public
 async def live(_request: web.Request) -> web.Response:
     """Say that the process answers at all."""
     return web.json_response({"status": "live"})
 
 
+@routes.get("/health/ready")
 @public
 async def ready(request: web.Request) -> web.Response:
     """Say whether tokens can be verified, and what is in the way: 200 or 503."""
@@ -26,4 +31,8 @@ async def ready(request: web.Request) -> web.Response:
     return web.json_response(body, status=200 if is_ready else 503)
 
 
-routes = [web.get("/health/live", live), web.get("/health/ready", ready)]
+@routes.get("/metrics")
+@public
+async def metrics(request: web.Request) -> web.Response:
+    """Answer the numbers of all workers, in the text format of Prometheus."""
+    return await shared_metrics.metrics(request)

@@ -5,21 +5,24 @@ import hashlib
 
 from aiohttp import web
 
-from resource_service.claims import Claims
-from resource_service.web.bearer import CLAIMS, public, requires
+from ..verification.claims import Claims
+from .bearer import CLAIMS, public, requires
 
 MIB = 1024 * 1024
 ECHO_LIMIT = 8 * MIB
 CHUNK = 64 * 1024
 READ_S = 60.0
+routes = web.RouteTableDef()
 
 
+@routes.get("/")
 @public
 async def index(_request: web.Request) -> web.Response:
     """Say what this is, to anybody."""
     return web.json_response({"status": "success", "message": "A resource service. GET /home needs an access token."})
 
 
+@routes.get("/home")
 async def home(request: web.Request) -> web.Response:
     """Say who calls."""
     return greet(request[CLAIMS])
@@ -40,6 +43,7 @@ def greet(claims: Claims) -> web.Response:
     return web.json_response(answer, headers={"Cache-Control": "no-store"})
 
 
+@routes.post("/echo")
 @requires("write")
 async def echo(request: web.Request) -> web.Response:
     """Measure and hash a body of any kind as it comes in, holding one chunk of it at a time.
@@ -64,6 +68,3 @@ async def echo(request: web.Request) -> web.Response:
     except (web.RequestPayloadError, ConnectionError):
         raise web.HTTPBadRequest from None
     return web.json_response({"bytes": size, "sha256": digest.hexdigest()})
-
-
-routes = [web.get("/", index), web.get("/home", home), web.post("/echo", echo)]

@@ -4,21 +4,21 @@ from contextlib import suppress
 
 import pytest
 
-from auth_service.errors import InvalidCredentials, TooManyAttempts
-from auth_service.throttle import Throttle
+from dualtoken.auth_service.errors import InvalidCredentials, TooManyAttempts
+from dualtoken.auth_service.login_guard.throttle import Throttle
 
 
 async def fail(throttle: Throttle, name: str, address: str, times: int = 1) -> None:
     """Fail so many times."""
     for _ in range(times):
         with suppress(InvalidCredentials):
-            async with throttle.attempt(name, address):
+            async with throttle.log_in(name, address):
                 raise InvalidCredentials
 
 
 async def succeed(throttle: Throttle, name: str, address: str) -> None:
     """Log in."""
-    async with throttle.attempt(name, address):
+    async with throttle.log_in(name, address):
         pass
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from auth_service.cli import main
+from dualtoken.auth_service.cli import main
+from tests.auth_service.running import FAST_HASHER
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ def runner(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
 
     def run(*arguments: str, stdin: str = "") -> Finished:
         monkeypatch.setattr(sys, "argv", ["auth_service", *arguments])
+        monkeypatch.setattr("dualtoken.auth_service.cli.users.HASHER", FAST_HASHER)
         monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
         capsys.readouterr()
         try:

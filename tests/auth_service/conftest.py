@@ -1,5 +1,7 @@
+import asyncio
 import logging
 import os
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from functools import partial
@@ -10,13 +12,15 @@ import pytest
 import structlog
 from aiohttp.test_utils import TestClient
 
-from auth_service import keys
-from auth_service.app import create_app
-from auth_service.models import User
-from auth_service.passwords import Passwords
-from auth_service.refusals import HoldBack
-from auth_service.settings import Settings
-from auth_service.store.sql import open_store
+from dualtoken.auth_service.app import create_app
+from dualtoken.auth_service.domain.clock import Clock
+from dualtoken.auth_service.domain.models import User
+from dualtoken.auth_service.keys import jwk_file
+from dualtoken.auth_service.login_guard.delay import DelayedRefusal
+from dualtoken.auth_service.login_guard.hashing import Passwords
+from dualtoken.auth_service.settings import Settings
+from dualtoken.auth_service.store.database_url import sqlite_file
+from dualtoken.auth_service.store.sql import open_store
 from tests.auth_service.command_line import Run, runner
 from tests.auth_service.running import (
     FAST_HASHER,
@@ -56,7 +60,7 @@ def settings(tmp_path: Path) -> Settings:
     """Settings with fresh keys and a database file, all in the test's own directory."""
     access, refresh = tmp_path / "access.jwks.json", tmp_path / "refresh.jwks.json"
     for path in (access, refresh):
-        keys.create(path)
+        jwk_file.create(path)
     return Settings(
         database_url=f"sqlite:///{tmp_path / 'auth.db'}",
         access_keys=access,
@@ -66,21 +70,39 @@ def settings(tmp_path: Path) -> Settings:
     )
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with the newest schema and no rows: made once, copied for each test."""
+    path = tmp_path_factory.mktemp("migrated") / "auth.db"
+
+    async def migrate() -> None:
+        async with open_store(f"sqlite:///{path}"):
+            pass
+
+    with asyncio.Runner() as runner:
+        runner.run(migrate())
+    return path
+
+
 @pytest.fixture
-async def start_auth(settings: Settings, clock: ManualClock, user: User) -> AsyncIterator[StartAuth]:
+async def start_auth(settings: Settings, clock: ManualClock, user: User, migrated: Path) -> AsyncIterator[StartAuth]:
     """Return what starts a service, with settings changed as the caller likes and the user in its database."""
     async with AsyncExitStack() as stack:
 
-        async def start(hold_back: HoldBack | None = None, **changes: Any) -> Auth:
+        async def start(delayed: DelayedRefusal | None = None, *, steady: Clock | None = None, **changes: Any) -> Auth:
             changed = settings.model_copy(update=changes)
+            database = sqlite_file(changed.database_url.get_secret_value())
+            if database is not None and not database.exists():
+                shutil.copyfile(migrated, database)
             async with open_store(changed.database_url.get_secret_value()) as store:
                 await store.add_user(user, FAST_HASHER.hash(PASSWORD), now=START_MS)
             hasher = CountingHasher()
             app = create_app(
                 changed,
                 clock=clock,
+                steady=steady,
                 make_passwords=partial(Passwords, hasher, cores=1),
-                hold_back=hold_back or HoldBack(no_sleep),
+                delayed=delayed or DelayedRefusal(no_sleep),
             )
             client = await stack.enter_async_context(TestClient(AuthServer(app, changed)))
             return Auth(client, changed, clock, hasher)

@@ -10,12 +10,13 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 from sqlalchemy import func, select, update
 
-from auth_service.models import Presented, Session, User, new_session_id
-from auth_service.rotation import Outcome
-from auth_service.store.migrate import upgrade
-from auth_service.store.schema import sessions
-from auth_service.store.sql import SqlStore, open_database
-from tests.auth_service.rotation_machine import POLICY, SESSION_TTL, Backend, Sessions
+from dualtoken.auth_service.domain.models import Presented, Session, User, new_session_id
+from dualtoken.auth_service.domain.rotation import Outcome
+from dualtoken.auth_service.store.migrate import upgrade
+from dualtoken.auth_service.store.schema import sessions
+from dualtoken.auth_service.store.sql import SqlStore, open_database
+from tests.auth_service.rotation_machine import Sessions
+from tests.auth_service.rotation_model import POLICY, SESSION_TTL, Backend
 
 # No shrinking: it would take longer than reading the steps that the failure prints.
 SETTINGS = settings(
@@ -43,8 +44,8 @@ class Sql:
     def _run(self, work: Any) -> Any:
         return self._runner.run(work)
 
-    def open(self, now: int) -> Session:
-        session = Session(new_session_id(), OWNER, 0, now, None, now, now + SESSION_TTL)
+    def open(self, now: int, jkt: str | None) -> Session:
+        session = Session(new_session_id(), OWNER, 0, now, None, now, now + SESSION_TTL, jkt=jkt)
         assert [] == self._run(self._store.create_session(session, verified_hash="hash"))
         return session
 
@@ -70,7 +71,13 @@ class Sql:
 
 
 def run(
-    backend: Callable[[], Backend], examples: int, steps: int, *, chance: int | None = None, **members: Any
+    backend: Callable[[], Backend],
+    examples: int,
+    steps: int,
+    *,
+    chance: int | None = None,
+    rules: type[Sessions] = Sessions,
+    **members: Any,
 ) -> None:
     """Run the machine.
 
@@ -79,9 +86,10 @@ def run(
         examples: how many.
         steps: the most in each.
         chance: a seed; without one, the same steps are taken for ever.
+        rules: the machine.
         members: of the machine, in the place of its own.
     """
-    machine = type("Machine", (Sessions,), {"backend": None, **members})
+    machine = type("Machine", (rules,), {"backend": None, **members})
 
     def fresh() -> Sessions:
         machine.backend = backend()

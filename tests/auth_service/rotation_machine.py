@@ -1,6 +1,7 @@
 """A state machine over the rotation rule: honest clients, faults, and a thief who copies tokens at any moment.
 
-Clients hang up, and what they left behind arrives late; the thief sends no key, or one that he made up.
+Clients hang up, and what they left behind arrives late. The thief of an unbound session sends no Idempotency-Key, or
+one that he made up. Of a bound session he has the journal, too; and now and then the very key that it is bound to.
 
 It drives a store, and checks each batch against the pure rule (some order of the batch explains every outcome) and
 against what users are promised.
@@ -10,81 +11,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from itertools import permutations
-from typing import Protocol
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from auth_service.models import Presented, RevocationReason, Session, User
-from auth_service.rotation import ADVANCING, GRANTED, Kind, Outcome, Policy, classify, is_expired
+from dualtoken.auth_service.domain.models import Presented, Session
+from dualtoken.auth_service.domain.rotation import ADVANCING, GRANTED, Kind, Outcome, is_expired
+from tests.auth_service.rotation_model import POLICY, START, Backend, brief, step, take_back
 
-POLICY = Policy(refresh_ttl=1_000, grace=10)
-SESSION_TTL = 5_000
-START = 1_000_000
-MADE_UP = "the thief's key"
+MADE_UP, JOURNAL = "the thief's Idempotency-Key", "the one in the owner's journal"
+OTHER_KEY, OWN_KEY = "the thief's thumbprint", "that of the session's key"
+CLIENTS = ((True, False), (True, False), (False, False), (True, True), (False, True))
+"""Whether each sends Idempotency-Keys, and whether its session is bound."""
 FEW = 3  # presentations, before which hardly anything can have branched
-
-
-class Backend(Protocol):
-    """What is under test, as plain functions."""
-
-    def open(self, now: int) -> Session: ...
-    def rotate(self, batch: Sequence[Presented], now: int) -> list[Outcome]: ...
-    def row(self, session_id: str) -> Session: ...
-    def restore(self, row: Session) -> None: ...
-    def rows(self) -> int: ...
-
-
-class Rule:
-    """The rule alone: rows in a dictionary, a batch applied item by item."""
-
-    def __init__(self) -> None:
-        self._rows: dict[str, Session] = {}
-
-    def open(self, now: int) -> Session:
-        session = Session(f"s{len(self._rows)}", User("u", "zs", "e", "read"), 0, now, None, now, now + SESSION_TTL)
-        self._rows[session.id] = session
-        return session
-
-    def rotate(self, batch: Sequence[Presented], now: int) -> list[Outcome]:
-        outcomes = []
-        for item in batch:
-            self._rows[item.session_id], outcome = step(self._rows[item.session_id], item, now)
-            outcomes.append(outcome)
-        return take_back(batch, outcomes)
-
-    def row(self, session_id: str) -> Session:
-        return self._rows[session_id]
-
-    def restore(self, row: Session) -> None:
-        self._rows[row.id] = row
-
-    def rows(self) -> int:
-        return len(self._rows)
-
-
-def step(row: Session, item: Presented, now: int) -> tuple[Session, Outcome]:
-    """Return the row after one presentation, and its outcome."""
-    outcome = classify(row, item, now, POLICY)
-    if outcome.kind in ADVANCING:
-        row = row._replace(generation=outcome.generation, rotated_at=now, idempotency_digest=item.idempotency_digest)
-    if outcome.kind is Kind.REUSE:
-        row = row._replace(revoked_at=now, revoked_reason=RevocationReason.REUSE.value)
-    return row, outcome
-
-
-def take_back(batch: Sequence[Presented], outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """Refuse what a batch was to be granted of a session that it ended."""
-    ended = {item.session_id for item, outcome in zip(batch, outcomes, strict=True) if outcome.kind is Kind.REUSE}
-    return [
-        outcome._replace(kind=Kind.REVOKED) if item.session_id in ended and outcome.kind in GRANTED else outcome
-        for item, outcome in zip(batch, outcomes, strict=True)
-    ]
-
-
-def brief(outcome: Outcome) -> tuple[object, ...]:
-    """Return what must agree between two implementations."""
-    return (outcome.kind, outcome.generation if outcome.kind in GRANTED else None, outcome.distance)
 
 
 @dataclass
@@ -93,6 +32,7 @@ class Login:
 
     session: Session
     keyed: bool
+    bound: bool
     token: int = 0
     journal: str | None = None
     crashed_before_persisting: tuple[int, str | None] | None = None
@@ -105,6 +45,17 @@ class Login:
     stolen_from: bool = False
     forgotten: bool = False
     over: bool = False
+
+    def stolen(self, which: int, key: str | None, proves: str | None) -> Presented:
+        """Return what a thief presents of it."""
+        if key == JOURNAL:  # without a binding, whoever has token and journal is the client
+            key = self.sent[-1].idempotency_digest if self.bound and self.sent else MADE_UP
+        jkt = self.session.jkt if proves == OWN_KEY else proves
+        return Presented(self.session.id, sorted(self.issued)[which % len(self.issued)], key, jkt=jkt)
+
+    def admits(self, item: Presented) -> bool:
+        """Whether the request proves the key that the session is bound to, if it is bound."""
+        return not self.bound or item.jkt == self.session.jkt
 
 
 class Asker(Enum):
@@ -125,13 +76,14 @@ class Answer(Enum):
 
 @dataclass(frozen=True)
 class Move:
-    """One presentation in a batch: by whom, of which login and of its tokens, with which key if it is a thief's."""
+    """One presentation in a batch: by whom, of which login and of its tokens; if a thief's, with what he has."""
 
     login: int
     asker: Asker
     which: int
     answer: Answer
-    made_up: str | None
+    key: str | None
+    proves: str | None
 
     @property
     def is_awaited(self) -> bool:
@@ -141,16 +93,17 @@ class Move:
 
 MOVES = st.builds(
     Move,
-    login=st.integers(0, 2),
+    login=st.integers(0, len(CLIENTS) - 1),
     asker=st.sampled_from([Asker.OWNER] * 4 + [Asker.THIEF, Asker.LEFT_BEHIND]),
     which=st.integers(0, 50),
     answer=st.sampled_from([Answer.ARRIVES] * 3 + [Answer.IS_LOST, Answer.IS_NOT_AWAITED]),
-    made_up=st.sampled_from([None, MADE_UP]),
+    key=st.sampled_from([None, MADE_UP, JOURNAL]),
+    proves=st.sampled_from([None, None, OTHER_KEY, OTHER_KEY, OWN_KEY]),
 )
 
 
 class Sessions(RuleBasedStateMachine):
-    """Three log-ins: two of clients that send keys, one of a simple client."""
+    """Log-ins of clients that send Idempotency-Keys and of simple ones, some of them bound to a key."""
 
     backend: Backend
 
@@ -159,7 +112,10 @@ class Sessions(RuleBasedStateMachine):
         self.now = START
         self.keys = 0
         self.before = self.backend.rows()
-        self.logins = [Login(self.backend.open(self.now), keyed) for keyed in (True, True, False)]
+        self.logins = [
+            Login(self.backend.open(self.now, f"key of {number}" if bound else None), keyed, bound)
+            for number, (keyed, bound) in enumerate(CLIENTS)
+        ]
         self.snapshots = [[self.backend.row(login.session.id) for login in self.logins]]
 
     @rule(by=st.one_of(st.integers(0, 30), st.sampled_from([-20, -3, 300, 990, 1_200])))
@@ -171,10 +127,12 @@ class Sessions(RuleBasedStateMachine):
         batch = [self._presented(move) for move in moves]
         rows = {login.session.id: self.backend.row(login.session.id) for login in self.logins}
         excused = [self._excused(move, item, rows) for move, item in zip(moves, batch, strict=True)]
+        behind = [rows[item.session_id].generation - item.generation for item in batch]
         outcomes = self.backend.rotate(batch, self.now)
         self._check_linear(rows, batch, outcomes)
-        for move, item, outcome, excuse in zip(moves, batch, outcomes, excused, strict=True):
+        for move, item, outcome, excuse, distance in zip(moves, batch, outcomes, excused, behind, strict=True):
             self._check_promises(move, item, outcome, excuse)
+            self._check_binding(move, item, outcome, distance)
         for move, item, outcome in zip(moves, batch, outcomes, strict=True):
             self._answer(move, item, outcome)
         self.snapshots.append([self.backend.row(login.session.id) for login in self.logins])
@@ -184,8 +142,8 @@ class Sessions(RuleBasedStateMachine):
         if move.asker is Asker.LEFT_BEHIND and login.sent:
             item = login.sent[move.which % len(login.sent)]
         elif move.asker is Asker.THIEF:
-            login.tainted = True
-            item = Presented(login.session.id, sorted(login.issued)[move.which % len(login.issued)], move.made_up)
+            item = login.stolen(move.which, move.key, move.proves)
+            login.tainted |= login.admits(item)
         else:
             item = self._sent(login)
         return item._replace(is_awaited=lambda: move.is_awaited)
@@ -194,13 +152,16 @@ class Sessions(RuleBasedStateMachine):
         if login.keyed and login.journal is None:
             self.keys += 1
             login.journal = f"key{self.keys}"
-        login.sent.append(Presented(login.session.id, login.token, login.journal))
+        if not login.keyed:
+            login.crashed_before_persisting = None  # whoever goes on has persisted
+        login.sent.append(Presented(login.session.id, login.token, login.journal, jkt=login.session.jkt))
         return login.sent[-1]
 
     def _excused(self, move: Move, item: Presented, rows: dict[str, Session]) -> bool:
-        """Whether an honest client may be refused: its time is over, or it sent no key and came after the grace."""
+        """Whether an honest client may be refused: its time is over, or it showed by no key that it is the same."""
         login, row = self.logins[move.login], rows[item.session_id]
-        late = not login.keyed and login.lost_at is not None and abs(self.now - row.rotated_at) > POLICY.grace
+        simple = not login.keyed and not login.bound
+        late = simple and login.lost_at is not None and abs(self.now - row.rotated_at) > POLICY.grace
         return login.tainted or login.over or late or is_expired(row, self.now, POLICY)
 
     def _check_linear(self, rows: dict[str, Session], batch: list[Presented], outcomes: list[Outcome]) -> None:
@@ -228,16 +189,26 @@ class Sessions(RuleBasedStateMachine):
         assert move.is_awaited or outcome.kind is not Kind.REUSE, "what nobody waits for ends nothing"
         if owner:
             assert excused or outcome.kind in GRANTED, "an honest client alone is never refused"
+        if login.bound:
+            return
         if thief and not login.forgotten:
             gained = outcome.kind in GRANTED and item.generation in login.spent_with_key
             assert not gained, "a thief without the key never gains from a rotation made with one"
         if owner and login.keyed and login.stolen_from and not login.forgotten:
             assert outcome.kind not in GRANTED, "once a thief used a token, the owner's next refresh ends the session"
 
+    def _check_binding(self, move: Move, item: Presented, outcome: Outcome, distance: int) -> None:
+        login = self.logins[move.login]
+        if not login.admits(item):
+            assert outcome.kind is Kind.UNPROVEN, "a thief without the session's key neither gains nor ends anything"
+        elif login.bound and distance > 1 and not login.forgotten:
+            over = outcome.kind in {Kind.REUSE, Kind.REVOKED, Kind.EXPIRED}
+            assert over or not move.is_awaited, "whoever is two rotations behind ends the session, the key's thief too"
+
     def _answer(self, move: Move, item: Presented, outcome: Outcome) -> None:
         login, thief = self.logins[move.login], move.asker is Asker.THIEF
         if outcome.kind not in GRANTED:
-            login.over |= outcome.kind is not Kind.ABANDONED
+            login.over |= outcome.kind not in {Kind.ABANDONED, Kind.UNPROVEN}
             return
         login.issued.add(outcome.generation)
         if outcome.kind in ADVANCING:
@@ -256,7 +227,7 @@ class Sessions(RuleBasedStateMachine):
     @rule()
     def restart_with_an_old_journal(self) -> None:
         for login in self.logins:
-            if login.crashed_before_persisting and login.journal is None and login.keyed:
+            if login.crashed_before_persisting and login.journal is None and (login.keyed or login.bound):
                 login.token, login.journal = login.crashed_before_persisting
             login.crashed_before_persisting = None
 
@@ -275,7 +246,10 @@ class Sessions(RuleBasedStateMachine):
         """Whatever was ever answered, in whoever's hands, and even with the key that no thief has."""
         for login in self.logins:
             row = self.backend.row(login.session.id)
-            newest_first = [Presented(row.id, g, row.idempotency_digest) for g in sorted(login.issued, reverse=True)]
+            newest_first = [
+                Presented(row.id, generation, row.idempotency_digest, jkt=row.jkt)
+                for generation in sorted(login.issued, reverse=True)
+            ]
             # After a failover, what was forgotten is caught up one by one, each time on the same branch.
             alone = [] if login.forgotten else [self._advances(item, row) for item in newest_first]
             self.backend.restore(row)

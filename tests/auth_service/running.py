@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,8 @@ from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 from argon2 import PasswordHasher
 
-from auth_service.serving import make_runner
-from auth_service.settings import Settings
+from dualtoken.auth_service.cli.service import serving_of
+from dualtoken.auth_service.settings import Settings
 
 PASSWORD = "correct horse battery staple"
 START_MS = 1_800_000_000_000
@@ -65,6 +66,19 @@ class CountingHasher(PasswordHasher):
         return super().verify(hash, password)
 
 
+class GatedHasher(PasswordHasher):
+    """A real hasher whose verifications wait at a gate."""
+
+    def __init__(self) -> None:
+        super().__init__(time_cost=1, memory_cost=8, parallelism=1)
+        self.gate = threading.Event()
+
+    def verify(self, hash: str | bytes, password: str | bytes) -> bool:  # noqa: A002 - the name of the base class
+        """Wait, then verify for real."""
+        assert self.gate.wait(30)
+        return super().verify(hash, password)
+
+
 class AuthServer(TestServer):
     """Serves as the service itself does, not as aiohttp's test server would."""
 
@@ -73,7 +87,7 @@ class AuthServer(TestServer):
         self._settings = settings
 
     async def _make_runner(self, **_kwargs: Any) -> web.AppRunner:
-        return make_runner(self.app, self._settings)
+        return serving_of(self._settings).make_runner(self.app)
 
 
 @dataclass(frozen=True)

@@ -11,16 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import jwt
 import pytest
 
-from auth_service.keys import read_key_file
-from auth_service.web.docs import description
+from dualtoken.auth_service.domain.clock import wall_clock
+from dualtoken.auth_service.keys.jwk_file import read_key_file
+from dualtoken.auth_service.web.docs import API
+from tests.auth_service.domain.dpop import ProofMaker
 from tests.system.calls import log_in, post, refresh
 from tests.system.processes import PASSWORD, REPOSITORY, Deployment, Service, deployment_in, prepare
 
 WRONG = "hunter2-hunter2"
 STRAY = "stray-s3cr3t-bytes"
 SECRET = "a-service-s3cret-of-more-than-32-characters"
+BACKEND_SECRET = "a-backend-s3cret-of-more-than-32-characters"
 PASSWORD_SET = "another " + WRONG
 _TOKEN = re.compile(r"dtr1_[\w-]{56}|eyJ[\w-]+\.[\w-]+\.[\w-]+")
 UNPARSABLE = (
@@ -72,28 +76,46 @@ async def drive(auth: Service, http: aiohttp.ClientSession) -> set[str]:
     await post(http, auth.url / "introspect", {"token": others["access_token"]}, **bearer)
     async with http.post(auth.url / "password", json=change, headers=bearer) as response:
         assert 204 == response.status
+    secrets |= await prove(auth, http)
     secrets |= await call_everything(auth, http)
     await post(http, auth.url / "logout", {"token": others["refresh_token"], "everywhere": True})
     for request in UNPARSABLE:
         await exchange(auth, request)
-    return secrets | {PASSWORD, WRONG, STRAY, SECRET}
+    return secrets | {PASSWORD, WRONG, STRAY, SECRET, BACKEND_SECRET}
+
+
+async def prove(auth: Service, http: aiohttp.ClientSession) -> set[str]:
+    """Bind a session to a key, and prove it well and badly; return what travelled."""
+    maker, issuer = ProofMaker(), "http://localhost:8001"
+    good = [maker.proof(wall_clock(), htu=f"{issuer}/{path}") for path in ("login", "refresh")]
+    stale, forged = maker.proof(0, htu=f"{issuer}/refresh"), good[1].rpartition(".")[0] + ".AAAA"
+    body = {"username": "zs", "password": PASSWORD_SET}
+    status, tokens = await post(http, auth.url / "login", body, DPoP=good[0])
+    assert 200 == status, tokens
+    for proof in (good[0], stale, forged, STRAY, good[1]):
+        status, _ = await refresh(http, auth, tokens["refresh_token"], DPoP=proof)
+    await refresh(http, auth, tokens["refresh_token"])
+    assert 200 == status
+    return {*good, stale, forged, tokens["access_token"], tokens["refresh_token"], maker.jwk["d"]}
 
 
 async def call_everything(auth: Service, http: aiohttp.ClientSession) -> set[str]:
     """Make each call that the document of the service describes, as every kind of caller; return the secrets."""
     secrets: set[str] = set()
-    calls = [(method, path) for path, methods in description()["paths"].items() for method in methods]
+    calls = [(method, path) for path, methods in API.description["paths"].items() for method in methods]
     for method, path in calls:
         tokens = await log_in(http, auth, PASSWORD_SET)
         mine = {"Authorization": f"Bearer {tokens['access_token']}"}
         cookie = {"Sec-Fetch-Site": "same-origin", "Cookie": f"__Host-refresh={tokens['refresh_token']}"}
         service = {"Authorization": f"Bearer {SECRET}"}
+        backend = {"Authorization": f"Bearer {BACKEND_SECRET}"}
         wrong = {"Authorization": f"Bearer {STRAY}"}
         async with http.get(auth.url / "sessions", headers=mine) as response:
             own = next(one["id"] for one in (await response.json())["sessions"] if one["current"])
-        body = body_of(path, tokens)
-        for headers, sent in ((wrong, body), (service, body), (cookie, {}), (mine, body)):
-            url = auth.url.joinpath(path.lstrip("/").replace("{id}", own))
+        sub = jwt.decode(tokens["access_token"], options={"verify_signature": False})["sub"]
+        body = body_of(path, tokens, sub)
+        for headers, sent in ((wrong, body), (service, body), (backend, body), (cookie, {}), (mine, body)):
+            url = auth.url.joinpath(path.lstrip("/").replace("{id}", own).replace("{sub}", "another"))
             async with http.request(method, url, headers=headers, json=sent if method == "post" else None) as response:
                 answer = await response.text()
             assert 500 > response.status, (method, path)
@@ -102,26 +124,29 @@ async def call_everything(auth: Service, http: aiohttp.ClientSession) -> set[str
     return secrets
 
 
-def body_of(path: str, tokens: dict[str, Any]) -> dict[str, object]:
+def body_of(path: str, tokens: dict[str, Any], sub: str) -> dict[str, object]:
     """Return what a call carries; every POST of the document must be here."""
     return {
         "/login": {"username": "zs", "password": PASSWORD_SET, "cookie": True},
         "/refresh": {"refresh_token": tokens["refresh_token"]},
+        "/token": {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]},
+        "/sessions": {"sub": sub},
         "/logout": {"token": tokens["refresh_token"]},
         "/password": {"current_password": PASSWORD_SET, "new_password": PASSWORD_SET},
         "/introspect": {"token": tokens["access_token"]},
     }.get(path, {})
 
 
-@pytest.mark.parametrize("path", [path for path, methods in description()["paths"].items() if "post" in methods])
+@pytest.mark.parametrize("path", [path for path, methods in API.description["paths"].items() if "post" in methods])
 def test_every_call_has_a_body_to_be_driven_with(path: str) -> None:
     """Who adds a call says here what it carries."""
-    assert body_of(path, {"refresh_token": "r", "access_token": "a"})
+    assert body_of(path, {"refresh_token": "r", "access_token": "a"}, "s")
 
 
 async def test_no_secret_is_ever_logged(deployment: Deployment) -> None:
     """Every endpoint, called well and badly at the most talkative level, leaves no token, password or key behind."""
-    settings = {"AUTH_LOG_LEVEL": "debug", "AUTH_SERVICE_SECRET": SECRET, "AUTH_LOGIN_FAILURES": 1000}
+    secrets_of_callers = {"AUTH_SERVICE_SECRET": SECRET, "AUTH_BACKEND_SECRET": BACKEND_SECRET}
+    settings = {"AUTH_LOG_LEVEL": "debug", **secrets_of_callers, "AUTH_LOGIN_FAILURES": 1000}
     async with deployment.auth_service(**settings) as auth, aiohttp.ClientSession() as http:
         secrets = await drive(auth, http)
     for path in (deployment.auth["AUTH_ACCESS_KEYS"], deployment.auth["AUTH_REFRESH_KEYS"]):
@@ -137,13 +162,13 @@ async def test_no_secret_is_ever_logged(deployment: Deployment) -> None:
 
 
 _BROKEN = """
-from auth_service.logs import configure_logs
+from dualtoken_serving.logs import configure_logs
 import logging, structlog
 
 def log_in(password, refresh_token):
     raise RuntimeError("broken")
 
-configure_logs("debug")
+configure_logs("debug", "auth_service")
 try:
     log_in("{password}", refresh_token=["{password}"])
 except RuntimeError:
@@ -161,18 +186,3 @@ def test_a_trace_shows_no_values() -> None:
     assert ["unexpected", "Unhandled exception"] == [json.loads(line)["event"] for line in lines]
     assert all("RuntimeError" in line and "log_in" in line for line in lines)
     assert not [line for line in lines if PASSWORD in line]
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the device is Linux's")
-def test_a_log_that_cannot_be_written_fails_nobody() -> None:
-    """A full disk behind standard error costs lines, not requests."""
-    code = (
-        "import structlog; from auth_service.logs import configure_logs; configure_logs('info'); "
-        "log = structlog.get_logger(); log.info('a'); log.error('b'); log.critical('c'); print('lives')"
-    )
-    with Path("/dev/full").open("wb") as full:
-        ended = subprocess.run(
-            [sys.executable, "-c", code], stderr=full, stdout=subprocess.PIPE, text=True, check=False
-        )
-
-    assert "lives\n" == ended.stdout

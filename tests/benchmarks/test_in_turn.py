@@ -1,13 +1,13 @@
-"""Servers asked in turn, and what their ratio says."""
+"""Servers asked in turn."""
 
 from collections.abc import AsyncIterator, Callable
-from itertools import groupby
+from itertools import count, groupby
 
 import pytest
 from aiohttp import web
 
 from benchmarks.http_load import Answer, NextRequest
-from benchmarks.in_turn import WARM_UP, Ratio, Server, in_turn, paired
+from benchmarks.in_turn import WARM_UP, Server, in_turn
 from tests.benchmarks.serving import serving
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -44,13 +44,17 @@ async def test_connections_stay_open_and_chains_unbroken(served: tuple[int, set[
 
         return next_request
 
-    loads = await in_turn({"one": Server(port, maker)}, rounds=3, seconds=0.02, connections=2)
+    ticks = count()
+    loads = await in_turn(
+        {"one": Server(port, maker)}, rounds=3, seconds=0.02, connections=2, meter=lambda: {"service": next(ticks)}
+    )
     # The last request of each turn is made, and held back: its run was over.
     turns = WARM_UP + 3
 
     assert 2 == len(connections)
     assert [count + turns for count in read] == sent
     assert (3, True) == (len(loads["one"]), all(load.requests >= 2 for load in loads["one"]))
+    assert [{"service": 1}] * 3 == [load.cpu_s for load in loads["one"]]
 
 
 async def test_the_order_of_a_round_is_drawn_anew() -> None:
@@ -83,15 +87,3 @@ async def test_a_server_that_breaks_ends_it() -> None:
     async with serving(hang_up) as port:
         with pytest.raises(RuntimeError, match="broken: "):
             await in_turn({"broken": Server(port, lambda _: lambda _: REQUEST)}, rounds=1, seconds=0.02, connections=1)
-
-
-def test_a_ratio_says_how_sure_it_is() -> None:
-    """Of 100 pairs, the 40th and the 61st least enclose the true median with 95 %."""
-    halves = [float(number) for number in range(1, 101)]
-
-    assert Ratio(50.5, 40.0, 61.0) == paired(halves, [1.0] * 100)
-
-
-def test_a_ratio_of_few_pairs_lies_between_the_least_and_the_greatest() -> None:
-    """Three pairs say no more than that."""
-    assert Ratio(0.5, 0.4, 0.6) == paired([0.4, 0.6, 0.5], [1.0, 1.0, 1.0])

@@ -1,6 +1,7 @@
 """Chromium, both services as processes, the page, and a gate in front of the auth service."""
 
 import os
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -11,12 +12,13 @@ import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 from yarl import URL
 
-from client.page import bind, serving_page
-from tests.browser.gate import Gate, gate_before
+from dualtoken.client.playground.page_server import bind, serving_page
+from tests.browser.gate import Gate, open_gate
 from tests.browser.tabs import DEADLINE_MS, Tab
 from tests.system.processes import PASSWORD, Deployment, deployment_in, prepare, succeed
 
 ACCESS_TTL_S = 4
+BACKEND_SECRET = "b" * 32
 _FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -27,10 +29,14 @@ OpenPage = Callable[..., Awaitable[Page]]
 
 @dataclass(frozen=True)
 class World:
-    """Where everything is. ``page`` may call both services; ``foreign`` serves the same files and may call none."""
+    """Where everything is. ``page`` may call both services; ``foreign`` serves the same files and may call none.
+
+    ``tutorial`` may call both, too: a listener that serves nothing yet.
+    """
 
     page: URL
     foreign: URL
+    tutorial: socket.socket
     api: URL
     gate: Gate
     deployment: Deployment
@@ -62,14 +68,19 @@ async def world(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Asyn
     await prepare(deployment)
     add = ("users", "add", "mk", "--email", "mk@example.org", "--scope", "read write")
     await succeed("auth_service", *add, settings=deployment.auth, stdin=f"{PASSWORD}\n")
-    listeners = [bind("127.0.0.1", 0) for _ in range(2)]
-    page, foreign = (URL(f"http://localhost:{listener.getsockname()[1]}") for listener in listeners)
-    origin = str(page.origin())
+    listeners = [bind("127.0.0.1", 0) for _ in range(3)]
+    page, foreign, tutorial = (URL(f"http://localhost:{listener.getsockname()[1]}") for listener in listeners)
+    origin = f"{page.origin()} {tutorial.origin()}"
     secret = "s" * 32
     async with AsyncExitStack() as stack:
+        gate = await stack.enter_async_context(open_gate())
         auth = await stack.enter_async_context(
             deployment.auth_service(
-                AUTH_ACCESS_TTL_S=ACCESS_TTL_S, AUTH_CORS_ORIGINS=origin, AUTH_SERVICE_SECRET=secret
+                AUTH_ACCESS_TTL_S=ACCESS_TTL_S,
+                AUTH_CORS_ORIGINS=origin,
+                AUTH_SERVICE_SECRET=secret,
+                AUTH_BACKEND_SECRET=BACKEND_SECRET,
+                AUTH_DPOP_HTU=gate.url,
             )
         )
         resource = await stack.enter_async_context(
@@ -78,12 +89,13 @@ async def world(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Asyn
                 RESOURCE_REVOCATIONS_URL=auth.url / "revocations",
             )
         )  # fmt: skip
-        gate = await stack.enter_async_context(gate_before(auth.url))
+        gate.target = auth.url
         api = resource.url.with_host("localhost")
-        for listener in listeners:
+        stack.enter_context(listeners[2])
+        for listener in listeners[:2]:
             stack.enter_context(listener)
             await stack.enter_async_context(serving_page(listener, auth_url=str(gate.url), api_url=str(api)))
-        yield World(page, foreign, api, gate, deployment)
+        yield World(page, foreign, listeners[2], api, gate, deployment)
 
 
 @pytest.fixture

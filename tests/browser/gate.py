@@ -9,6 +9,8 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
+PREFIX = "behind"
+"""The auth service is below this path, too, and knows nothing of it: as behind a proxy that strips a path."""
 _WITHIN_S = 30
 _PER_HOP = {"connection", "content-length", "date", "host", "keep-alive", "server", "transfer-encoding"}
 
@@ -21,30 +23,38 @@ class Seen:
     path: str
     key: str | None
     status: int
+    proof: str | None
 
 
 @dataclass
 class Gate:
     """A reverse proxy in front of the auth service. Reset between tests."""
 
-    target: URL
+    target: URL = field(default_factory=URL)
     url: URL = field(default_factory=URL)
     seen: list[Seen] = field(default_factory=list)
     answers: asyncio.Event = field(default_factory=asyncio.Event)
     refuse: int = 0
     refusal: int = 503
+    retry_after: str = ""
     lose: int = 0
+    hang: int = 0
+    held_path: str = ""
+    _hung: asyncio.Event = field(default_factory=asyncio.Event)
     _news: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     def reset(self) -> None:
         """Let everything through, and forget what was seen."""
         self.seen.clear()
         self.answers.set()
-        self.refuse = self.lose = 0
-        self.refusal = 503
+        self.refuse = self.lose = self.hang = 0
+        self.refusal, self.retry_after = 503, ""
+        self._hung.set()
+        self._hung = asyncio.Event()
 
-    def hold_answers(self) -> None:
-        """From now on requests reach the auth service, and answers wait until ``answers`` is set."""
+    def hold_answers(self, path: str = "") -> None:
+        """From now on requests reach the auth service, and answers (to one path) wait until ``answers`` is set."""
+        self.held_path = path
         self.answers.clear()
 
     @property
@@ -63,21 +73,25 @@ class Gate:
         if concerned and self.refuse > 0:
             self.refuse -= 1
             await self._note(request, 0)
-            origin = {"Access-Control-Allow-Origin": request.headers.get("Origin", "")}
-            return web.Response(status=self.refusal, headers={**origin, "Access-Control-Allow-Credentials": "true"})
+            return web.Response(status=self.refusal, headers=self._refusal_headers(request))
+        if concerned and self.hang > 0:
+            self.hang -= 1
+            await self._note(request, 0)
+            await self._hung.wait()
+            return web.Response(status=504)
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _PER_HOP}
         body = await request.read()
         async with request.app[HTTP].request(
-            request.method, self.target.join(request.rel_url), headers=headers, data=body or None
+            request.method, self.target.join(_stripped(request.rel_url)), headers=headers, data=body or None
         ) as answer:
             content = await answer.read()
         await self._note(request, answer.status)
-        if concerned:
+        if concerned and request.path.startswith(self.held_path):
             await self.answers.wait()
-            if self.lose > 0:
-                self.lose -= 1
-                assert request.transport is not None
-                request.transport.abort()
+        if concerned and self.lose > 0:
+            self.lose -= 1
+            assert request.transport is not None
+            request.transport.abort()
         passed = [(name, value) for name, value in answer.headers.items() if name.lower() not in _PER_HOP]
         response = web.Response(status=answer.status, body=content)
         response.headers.clear()
@@ -85,19 +99,32 @@ class Gate:
             response.headers.add(name, value)
         return response
 
+    def _refusal_headers(self, request: web.Request) -> dict[str, str]:
+        headers = {
+            "Access-Control-Allow-Origin": request.headers.get("Origin", ""),
+            "Access-Control-Allow-Credentials": "true",
+            "Access-Control-Expose-Headers": "Retry-After",
+        }
+        return headers | ({"Retry-After": self.retry_after} if self.retry_after else {})
+
     async def _note(self, request: web.Request, status: int) -> None:
         async with self._news:
-            self.seen.append(Seen(request.method, request.path, request.headers.get("Idempotency-Key"), status))
+            key, proof = (request.headers.get(name) for name in ("Idempotency-Key", "DPoP"))
+            self.seen.append(Seen(request.method, request.path, key, status, proof))
             self._news.notify_all()
+
+
+def _stripped(url: URL) -> URL:
+    return url.with_path(url.path.removeprefix(f"/{PREFIX}"), keep_query=True)
 
 
 HTTP = web.AppKey("HTTP", aiohttp.ClientSession)
 
 
 @asynccontextmanager
-async def gate_before(target: URL) -> AsyncIterator[Gate]:
-    """Run a gate before the auth service at *target*."""
-    gate = Gate(target)
+async def open_gate() -> AsyncIterator[Gate]:
+    """Run a gate; before which auth service, its ``target`` says once that one runs."""
+    gate = Gate()
     gate.reset()
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", gate.handle)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, async_playwright
 
-from client.loadtest.report import render
+from dualtoken.client.loadtest.report import render
 from tests.client.loadtest.results import result
 from tests.documentation.blocks import block
 from tests.documentation.shell import run

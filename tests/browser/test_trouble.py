@@ -40,6 +40,20 @@ async def test_full_storage_costs_the_key_alone(open_tab: OpenTab, gate: Gate, c
     assert [None] == [seen.key for seen in gate.refreshes]
 
 
+@pytest.mark.parametrize("text", ["", " ", "ключ", "two\nlines", "x" * 300])
+async def test_a_journal_that_is_none_is_written_anew(open_tab: OpenTab, gate: Gate, text: str) -> None:
+    """Another script's text in its place would fail each refresh, since the same key is sent until it is answered."""
+    tab = await open_tab()
+    await tab.log_in()
+    await tab.page.evaluate("([key, text]) => localStorage.setItem(key, text)", [f"{tab.lock} idempotency-key", text])
+    await tab.until_expired()
+    gate.reset()
+
+    assert [OK] * 3 == await tab.fetch(3)
+    [refresh] = gate.refreshes
+    assert 32 == len(refresh.key or "")
+
+
 async def test_failures_that_pass_log_nobody_out(open_tab: OpenTab, gate: Gate) -> None:
     """503 is met with patience: the same refresh again, until it is answered."""
     tab = await open_tab()

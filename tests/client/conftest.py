@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from client import FileStorage, MemoryStorage, TokenSource
+from dualtoken.client import FileStorage, MemoryStorage, TokenSource
 from tests.conformance.auth_fake import PASSWORD
 from tests.conformance.pair import Control, running_pair
 

@@ -14,11 +14,19 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
-from client import FileStorage, TokenSource
+from dualtoken.client import FileStorage, TokenSource
 
 # From the moment when the answer is there to the moment when its file has been renamed.
 BEGINS = "_tokens"
-FILES = ("auth_api.py", "answers.py", "exchange.py", "renewal.py", "persistence.py", "durable.py", "storage/file.py")
+FILES = (
+    "auth_api.py",
+    "responses.py",
+    "request.py",
+    "renewal.py",
+    "persistence.py",
+    "durable_file.py",
+    "storage/file.py",
+)
 
 
 class Killer:

@@ -10,7 +10,7 @@ import sys
 
 import aiohttp
 
-from client import BearerAuth, FileStorage, TokenSource
+from dualtoken.client import BearerAuth, FileStorage, TokenSource
 
 
 async def main(auth_url: str, api_url: str, token_file: str, requests: int) -> None:

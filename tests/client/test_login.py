@@ -4,13 +4,7 @@ import asyncio
 
 import pytest
 
-from client import (
-    AuthRejected,
-    AuthUnavailable,
-    InvalidCredentials,
-    MemoryStorage,
-    TokenSource,
-)
+from dualtoken.client import AuthRejected, AuthUnavailable, InvalidCredentials, MemoryStorage, TokenSource
 from tests.client.conftest import MakeSource
 from tests.client.failing_storage import stored
 from tests.client.superseded import late_answers

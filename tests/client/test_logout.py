@@ -4,12 +4,7 @@ import asyncio
 
 import pytest
 
-from client import (
-    AuthUnavailable,
-    LoginRequired,
-    MemoryStorage,
-    StorageError,
-)
+from dualtoken.client import AuthUnavailable, LoginRequired, MemoryStorage, StorageError
 from tests.client.conftest import MakeSource
 from tests.client.failing_storage import FailingStorage, stored
 from tests.client.superseded import late_answers

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from yarl import URL
 
-from client.exits import Exit
+from dualtoken.client.commands.exit_codes import Exit
 from tests.system.processes import PASSWORD, REPOSITORY, Deployment, deployment_in, prepare
 
 WRONG = "hunter2-hunter2"

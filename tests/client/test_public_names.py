@@ -3,7 +3,7 @@
 import inspect
 from typing import get_type_hints
 
-import client
+from dualtoken import client
 
 NAMES = [
     "AuthRejected",
@@ -11,12 +11,16 @@ NAMES = [
     "BearerAuth",
     "ClientError",
     "ConfigurationError",
+    "FileProofKey",
     "FileStorage",
     "InvalidCredentials",
+    "KeyringProofKey",
     "KeyringStorage",
     "LoginRequired",
+    "MemoryProofKey",
     "MemoryStorage",
     "NotReplayable",
+    "ProofKey",
     "RefreshRejected",
     "RefreshUnavailable",
     "Stats",
@@ -41,7 +45,7 @@ def test_every_public_name_is_documented_and_typed() -> None:
         thing = getattr(client, name)
         assert inspect.getdoc(thing), name
         for method, function in inspect.getmembers(thing, inspect.isfunction):
-            if not method.startswith("_") and function.__module__.startswith("client"):
+            if not method.startswith("_") and function.__module__.startswith("dualtoken.client"):
                 assert inspect.getdoc(function), f"{name}.{method}"
                 assert "return" in get_type_hints(function, localns=vars(client)), f"{name}.{method}"
 
@@ -68,7 +72,7 @@ def test_errors_can_be_copied_for_each_caller() -> None:
     """A twin has the same type, text and attributes, and is another object."""
     for error in (client.LoginRequired("reused"), client.RefreshUnavailable("away", 7.0), client.StorageError("full")):
         error.__cause__ = ValueError("why")
-        twin = error.twin()
+        twin = error.copy_for_raise()
 
         assert (type(error), str(error), vars(error)) == (type(twin), str(twin), vars(twin))
         assert (False, True) == (twin is error, twin.__cause__ is error.__cause__)

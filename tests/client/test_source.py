@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from client import LoginRequired, TokenSource
+from dualtoken.client import LoginRequired, TokenSource
 from tests.client.conftest import FakeClock, MakeSource
 from tests.conformance.auth_fake import PASSWORD
 from tests.conformance.faults import Fault

@@ -1,7 +1,7 @@
 """The background refresh, closing, given sessions, event loops."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
@@ -9,7 +9,8 @@ from typing import TypeVar
 import aiohttp
 import pytest
 
-from client import (
+from dualtoken.client import (
+    AuthUnavailable,
     BearerAuth,
     ConfigurationError,
     MemoryStorage,
@@ -23,6 +24,27 @@ from tests.conformance.faults import Fault
 from tests.conformance.pair import Control, running_pair
 
 T = TypeVar("T")
+
+
+@pytest.fixture
+def pair_in_a_thread() -> Iterator[Control]:
+    """Run the fakes under an event loop of their own."""
+    with ThreadPoolExecutor(1) as thread, asyncio.Runner() as fakes:
+        started, stop = asyncio.Event(), asyncio.Event()
+        pairs: list[Control] = []
+
+        async def serve() -> None:
+            async with running_pair() as pair:
+                pairs.append(pair)
+                started.set()
+                await stop.wait()
+
+        loop = fakes.get_loop()
+        serving = thread.submit(fakes.run, serve())
+        asyncio.run_coroutine_threadsafe(started.wait(), loop).result(60)
+        yield pairs[0]
+        loop.call_soon_threadsafe(stop.set)
+        serving.result(60)
 
 
 async def test_a_background_refresh_that_fails_is_not_repeated_at_once(
@@ -42,8 +64,9 @@ async def test_a_background_refresh_that_fails_is_not_repeated_at_once(
     assert {"refresh_calls": 1} == await pair.counts("refresh_calls")
     assert "going on with the old token" in caplog.text
     clock.advance(6)
-    assert "at-1" == await source.token()
-    await asyncio.wait_for(refreshed.wait(), 10)
+    async with source:
+        assert "at-1" == await source.token()
+        await asyncio.wait_for(refreshed.wait(), 60)
 
 
 async def test_callers_join_a_background_refresh_when_the_token_runs_out(
@@ -115,24 +138,28 @@ async def test_a_given_session_is_used_and_left_open(pair: Control, make_source:
 
 
 async def test_a_closed_session_is_a_typed_error(make_source: MakeSource) -> None:
-    """What cannot be used makes a refresh unavailable, and is named."""
+    """What cannot be used makes each call unavailable, and is named."""
     plain = aiohttp.ClientSession()
     source = make_source(session=plain)
     await source.login("zs", PASSWORD)
     await plain.close()
 
-    with pytest.raises(RefreshUnavailable):
+    with pytest.raises(RefreshUnavailable, match="Session is closed"):
         await source.token(rejected="at-1")
+    with pytest.raises(AuthUnavailable, match="Session is closed"):
+        await source.login("zs", PASSWORD)
+    with pytest.raises(AuthUnavailable, match="Session is closed"):
+        await source.logout()
 
 
-@pytest.mark.parametrize("timeout", [0, -1, float("nan")])
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf")])
 def test_a_timeout_must_be_positive(timeout: float) -> None:
-    """The value is named."""
-    with pytest.raises(ConfigurationError, match="refresh_timeout_s must be positive"):
+    """And end: the value is named."""
+    with pytest.raises(ConfigurationError, match=f"refresh_timeout_s must be positive and finite, not {timeout}"):
         TokenSource("https://auth.example", refresh_timeout_s=timeout)
 
 
-def test_a_source_is_usable_under_a_new_event_loop() -> None:
+def test_a_source_is_usable_under_a_new_event_loop(pair_in_a_thread: Control) -> None:
     """A refresh that died with its loop does not block the next loop's callers, and costs no session."""
     storage = MemoryStorage()
     source: TokenSource | None = None
@@ -152,27 +179,56 @@ def test_a_source_is_usable_under_a_new_event_loop() -> None:
         assert "at-3" == await source.token(rejected="at-1")
         return await pair.counts("reuses", "rotations")
 
-    with ThreadPoolExecutor(1) as thread, asyncio.Runner() as fakes:
-        started, stop = asyncio.Event(), asyncio.Event()
-        pairs: list[Control] = []
+    async def under_its_own_loop(work: Callable[[Control], Awaitable[T]]) -> T:
+        async with aiohttp.ClientSession() as http:
+            return await work(replace(pair_in_a_thread, http=http))
 
-        async def serve() -> None:
-            async with running_pair() as pair:
-                pairs.append(pair)
-                started.set()
-                await stop.wait()
-
-        loop = fakes.get_loop()
-        serving = thread.submit(fakes.run, serve())
-        asyncio.run_coroutine_threadsafe(started.wait(), loop).result(10)
-
-        async def under_its_own_loop(work: Callable[[Control], Awaitable[T]]) -> T:
-            async with aiohttp.ClientSession() as http:
-                return await work(replace(pairs[0], http=http))
-
-        asyncio.run(under_its_own_loop(die))
-        counts = asyncio.run(under_its_own_loop(go_on))
-        loop.call_soon_threadsafe(stop.set)
-        serving.result(10)
+    asyncio.run(under_its_own_loop(die))
+    counts = asyncio.run(under_its_own_loop(go_on))
 
     assert {"reuses": 0, "rotations": 1} == counts
+
+
+def test_a_second_thread_is_told_the_cure(pair_in_a_thread: Control) -> None:
+    """While the first one's event loop is open; the first caller does not notice."""
+    source = TokenSource(pair_in_a_thread.auth_url)
+
+    async def elsewhere(call: Callable[[], Awaitable[object]]) -> None:
+        with pytest.raises(RuntimeError, match=r"run_coroutine_threadsafe\(\)"):
+            await call()
+
+    async def first() -> str:
+        await source.login("zs", PASSWORD)
+        waiting = asyncio.create_task(source.token(rejected="at-1"))
+        calls = (source.token, source.logout, source.aclose, lambda: source.token(rejected="at-1"))
+        for call in (*calls, lambda: source.login("zs", PASSWORD)):
+            await asyncio.to_thread(asyncio.run, elsewhere(call))
+        return await waiting
+
+    assert "at-2" == asyncio.run(first())
+
+
+def test_a_second_loop_may_follow_when_the_source_was_closed(pair_in_a_thread: Control) -> None:
+    """Though the first loop is still open."""
+    source = TokenSource(pair_in_a_thread.auth_url)
+
+    async def use() -> str:
+        async with source:
+            if source.current is None:
+                await source.login("zs", PASSWORD)
+            return await source.token(rejected=await source.token())
+
+    with asyncio.Runner() as one, asyncio.Runner() as two:
+        assert ["at-2", "at-3"] == [one.run(use()), two.run(use())]
+
+
+async def test_nothing_is_refreshed_in_the_background_after_closing(make_source: MakeSource, pair: Control) -> None:
+    """There is nobody to wait for it; the token is good, and the next start renews it."""
+    clock = FakeClock()
+    source = make_source(clock=clock)
+    await source.login("zs", PASSWORD)
+    clock.advance(3600 - 50)
+    await source.aclose()
+
+    assert "at-1" == await source.token()
+    assert ({"refresh_calls": 0}, 0) == (await pair.counts("refresh_calls"), source.stats.background)

@@ -11,7 +11,7 @@ from typing import Protocol, Self
 
 import aiohttp
 
-from client import BearerAuth, ClientError, FileStorage, TokenSource
+from dualtoken.client import BearerAuth, ClientError, FileStorage, TokenSource
 from tests.system.history import History, Replayed, violations
 from tests.system.honest import HonestClient, TurnedAway, present
 

@@ -9,7 +9,7 @@ import os
 import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -240,6 +240,54 @@ async def test_nginx_answers_as_the_services_do(tmp_path: Path, request_: bytes,
         assert (["1"] if status == 503 else None) == headers.get("retry-after")
         assert {"error", "error_description"} == json.loads(body).keys()
         assert code == json.loads(body)["error"]
+
+
+async def flood(url: str, path: str, number: int) -> Counter[int]:
+    """Send so many requests at once; return how they were answered. What nginx answers has its shape."""
+
+    async def one(http: aiohttp.ClientSession) -> int:
+        async with http.post(path, data="{}") as response:
+            if response.status == 429:
+                assert ("1", "too_many_requests") == (response.headers["Retry-After"], (await response.json())["error"])
+                assert SAFE.items() <= {name.lower(): value for name, value in response.headers.items()}.items()
+            return response.status
+
+    async with aiohttp.ClientSession(url, connector=aiohttp.TCPConnector(limit=64)) as http:
+        return Counter(await asyncio.gather(*(one(http) for _ in range(number))))
+
+
+async def test_a_flood_of_passwords_ends_before_the_services(tmp_path: Path) -> None:
+    """Of two thousand log-ins at once from one address some are told to come back; as many refreshes all pass."""
+    async with nginx_before(LivingReplica(), tmp_path) as (url, _):
+        logins = await flood(url, "/login", 2000)
+        refreshes = await flood(url, "/refresh", 2000)
+
+    assert {200, 429} == set(logins)
+    assert 200 <= logins[200]
+    assert {200: 2000} == refreshes
+
+
+def abort(writer: asyncio.StreamWriter) -> None:
+    """Hang up at once."""
+    writer.transport.abort()
+
+
+async def test_connections_of_one_address_are_limited(tmp_path: Path) -> None:
+    """Of more than 256 with a request under way, here for want of its body, the others are told to come back."""
+    async with nginx_before(LivingReplica(), tmp_path) as (url, _), AsyncExitStack() as stack:
+        address = URL(url)
+        answers = []
+        for _ in range(270):
+            reader, writer = await asyncio.open_connection(address.host, address.port)
+            stack.callback(abort, writer)
+            writer.write(b"POST /logout HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n")
+            answers.append(asyncio.create_task(reader.read(12)))
+        refused, waiting = await asyncio.wait(answers, timeout=WITHIN_S, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()
+        await asyncio.wait(answers)
+
+    assert {b"HTTP/1.1 429"} == {task.result() for task in refused}
 
 
 async def test_what_is_internal_is_not_found(tmp_path: Path) -> None:

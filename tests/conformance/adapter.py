@@ -1,7 +1,7 @@
 """What the scenarios need of a client.
 
-To run them against another one, write an :class:`OpenClient` for it and name it
-``CONFORMANCE_CLIENT=my_package.adapter:OpenIt python -m pytest tests/conformance``.
+They run against each client of this library. To run them against another one, write an :class:`OpenClient` for it and
+name it ``CONFORMANCE_CLIENT=my_package.adapter:OpenIt python -m pytest tests/conformance``.
 """
 
 import importlib
@@ -12,6 +12,13 @@ from pathlib import Path
 from typing import Protocol
 
 Body = bytes | AsyncIterator[bytes] | None
+OWN = (
+    "own_client:OwnClient",
+    "httpx_client:HttpxClient",
+    "httpx_client:Httpx2Client",
+    "httpx_threads_client:HttpxThreadsClient",
+    "requests_client:RequestsClient",
+)
 
 
 class SessionEnded(Exception):
@@ -35,7 +42,10 @@ class Answer:
 
 
 class ClientUnderTest(Protocol):
-    """One client with at most one session. Any number of requests may run at once, and each may be cancelled."""
+    """One client with at most one session. Any number of requests may run at once, and each may be cancelled.
+
+    An adapter is these five methods and a constructor. What a client cannot do fails the scenarios that need it.
+    """
 
     async def login(self, username: str, password: str) -> None:
         """Open a session.
@@ -55,12 +65,15 @@ class ClientUnderTest(Protocol):
     async def logout(self, *, everywhere: bool = False) -> None:
         """End the session, or all of its user."""
 
+    def sleep(self, seconds: float) -> None:
+        """Let the machine have slept: of the clocks that the client reads, those that run on in sleep have moved."""
+
     async def close(self) -> None:
         """Let go of connections."""
 
 
 class OpenClient(Protocol):
-    """Makes a client."""
+    """Makes a client, whose requests go through the proxy that the environment names, if it names one."""
 
     def __call__(
         self, auth_url: str, api_url: str, *, token_file: Path, timeout_s: float, connections: int
@@ -76,8 +89,14 @@ class OpenClient(Protocol):
         """
 
 
-def open_client() -> OpenClient:
-    """Return the maker that the environment names, or dualtoken's own."""
-    module, _, name = os.environ.get("CONFORMANCE_CLIENT", "tests.conformance.own_client:OwnClient").partition(":")
-    maker: OpenClient = getattr(importlib.import_module(module), name)
+def clients() -> list[str]:
+    """Return the makers that the scenarios run against: the one that the environment names, or all of our own."""
+    named = os.environ.get("CONFORMANCE_CLIENT")
+    return [named] if named else [f"tests.conformance.{own}" for own in OWN]
+
+
+def open_client(name: str) -> OpenClient:
+    """Return the maker of that name."""
+    module, _, attribute = name.partition(":")
+    maker: OpenClient = getattr(importlib.import_module(module), attribute)
     return maker

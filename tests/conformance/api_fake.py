@@ -17,6 +17,7 @@ class ApiFake:
         refuse: answers 401 to that many signed requests, whatever their token.
         expire_every: lets all access tokens expire after each so many successful answers; 0: never.
         refusal_bytes: length of the body of a 401.
+        late: access tokens that have run out, after *life_s*, by the time when they arrive at ``/late``.
         seen: the Authorization header of each request, None where there was none, in order.
     """
 
@@ -25,6 +26,8 @@ class ApiFake:
         self.refuse = 0
         self.refusal_bytes = 0
         self.expire_every = 0
+        self.late: list[str] = []
+        self.life_s = 0.0
         self.successes = 0
         self.expiries = 0
         self.requests = 0
@@ -39,6 +42,8 @@ class ApiFake:
             web.get("/public", self._public),
             web.get("/home", self._things),
             web.get("/things", self._things),
+            web.get("/late", self._late),
+            web.get("/never", self._never),
             web.post("/echo", self._echo),
             web.route("*", "/early-refusal", self._early_refusal, expect_handler=self._before_continue),
             web.get("/forbidden", self._forbidden),
@@ -80,6 +85,18 @@ class ApiFake:
 
     async def _things(self, request: web.Request) -> web.Response:
         return self._refusal(request) or web.json_response({"things": []})
+
+    async def _late(self, request: web.Request) -> web.Response:
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if token in self.late and token in self.families.live:
+            await asyncio.sleep(self.life_s)  # as long as the client knows it to live
+            self.families.live.discard(token)
+        return self._refusal(request) or web.json_response({})
+
+    async def _never(self, _: web.Request) -> web.Response:
+        """Say 401 where 403 is meant."""
+        self.requests += 1
+        return web.Response(status=401, headers={"WWW-Authenticate": CHALLENGE})
 
     async def _echo(self, request: web.Request) -> web.Response:
         body = await request.read()

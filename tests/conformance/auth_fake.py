@@ -14,14 +14,19 @@ PASSWORD = "correct horse"
 
 
 class AuthFake:
-    """State and handlers of the fake auth service; ``expires_in`` None leaves the member out."""
+    """State and handlers of the fake auth service.
+
+    ``expires_in`` None leaves the member out; ``brief`` names access tokens that live for another time.
+    """
 
     def __init__(self) -> None:
         self.families = Families()
         self.expires_in: float | None = 3600
+        self.brief: dict[str, float] = {}
         self.faults: dict[str, deque[Fault]] = {"login": deque(), "refresh": deque(), "logout": deque()}
         self.calls: dict[str, int] = {"login": 0, "refresh": 0, "logout": 0}
         self.keys: list[str | None] = []
+        self.headers: list[dict[str, str]] = []
         self.refreshed_at: list[float] = []
         self.hanging = 0
         self.arrived = asyncio.Condition()
@@ -48,6 +53,7 @@ class AuthFake:
             "most_uses": max(families.uses.values(), default=0),
             "live_sessions": len({id(f) for f in families.of_refresh.values() if f.ended is None}),
             "keys": self.keys,
+            "auth_headers": self.headers,
             "hanging": self.hanging,
             "refreshed_at": self.refreshed_at,
         }
@@ -62,6 +68,7 @@ class AuthFake:
     ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def handler(request: web.Request) -> web.StreamResponse:
             self.calls[call] += 1
+            self.headers.append(dict(request.headers))
             if call == "refresh":
                 self.refreshed_at.append(asyncio.get_running_loop().time())
             fault = self.faults[call].popleft() if self.faults[call] else None
@@ -129,7 +136,8 @@ class AuthFake:
         return {}
 
     def _tokens(self, access: str, refresh: str) -> dict[str, object]:
-        life = {} if self.expires_in is None else {"expires_in": self.expires_in}
+        expires_in = self.brief.get(access, self.expires_in)
+        life = {} if expires_in is None else {"expires_in": expires_in}
         return {
             "token_type": "Bearer",
             "access_token": access,

@@ -1,4 +1,4 @@
-"""The pair, and the client that the environment names."""
+"""The pair, and each client that the scenarios run against."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.adapter import ClientUnderTest, open_client
+from tests.conformance.adapter import ClientUnderTest, OpenClient, clients, open_client
 from tests.conformance.auth_fake import PASSWORD
 from tests.conformance.pair import Control, running_pair
 
@@ -21,13 +21,23 @@ async def pair() -> AsyncIterator[Control]:
 
 
 @pytest.fixture
-async def open_another(pair: Control, tmp_path: Path) -> AsyncIterator[OpenAnother]:
+def token_file(tmp_path: Path) -> Path:
+    """Return where the clients keep their session, alone in its folder."""
+    return tmp_path / "client" / "tokens"
+
+
+@pytest.fixture(params=clients(), ids=lambda name: name.rpartition(":")[2])
+def make(request: pytest.FixtureRequest) -> OpenClient:
+    """Return the maker of a client."""
+    return open_client(request.param)
+
+
+@pytest.fixture
+async def open_another(pair: Control, token_file: Path, make: OpenClient) -> AsyncIterator[OpenAnother]:
     """Return a function that opens clients which share one token file."""
     opened: list[ClientUnderTest] = []
-    make = open_client()
 
     def open_one(*, timeout_s: float = 10.0, connections: int = 100, auth_url: str | None = None) -> ClientUnderTest:
-        token_file = tmp_path / "tokens"
         opened.append(
             make(
                 auth_url or pair.auth_url,

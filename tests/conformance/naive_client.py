@@ -36,6 +36,10 @@ class NaiveClient:
         del everywhere
         self._file.unlink()
 
+    def sleep(self, seconds: float) -> None:
+        """Read no clock."""
+        del seconds
+
     async def close(self) -> None:
         """Let go of connections."""
         await self._http.close()

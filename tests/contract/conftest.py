@@ -3,13 +3,14 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from auth_service.sessions import wall_clock
-from resource_service.app import create_app
-from resource_service.settings import Settings as ResourceSettings
-from resource_service.web.protocol import JsonRunner
+from dualtoken.auth_service.domain.clock import wall_clock
+from dualtoken.resource_service.app import create_app
+from dualtoken.resource_service.settings import Settings as ResourceSettings
+from dualtoken_serving.connection import JsonRunner
 from tests.auth_service.conftest import (  # noqa: F401 - fixtures of the auth service, for the contract tests as well
     _no_settings_from_outside,
     auth,
+    migrated,
     settings,
     start_auth,
     user,
@@ -27,7 +28,7 @@ class ResourceServer(TestServer):
     """Serves on the runner of the service itself, whose connections give every error its shape."""
 
     async def _make_runner(self, **_kwargs: object) -> JsonRunner:
-        return JsonRunner(self.app)
+        return JsonRunner(self.app, service="resource_service")
 
 
 @pytest.fixture

@@ -3,10 +3,9 @@
 import pytest
 from aiohttp import ClientSession
 
-from auth_service.errors import StartupError
-from auth_service.settings import load_settings as load_auth_settings
-from resource_service.errors import StartProblem
-from resource_service.settings import load_settings as load_resource_settings
+from dualtoken.auth_service.settings import load_settings as load_auth_settings
+from dualtoken.resource_service.settings import load_settings as load_resource_settings
+from dualtoken_serving.errors import StartProblem
 from tests.auth_service.conftest import StartAuth
 from tests.auth_service.running import Auth
 
@@ -33,8 +32,8 @@ def preflight(origin: str, method: str, headers: str) -> dict[str, str]:
 
 
 CALLS = {
-    "/login": ("POST", "Content-Type"),
-    "/refresh": ("POST", "Content-Type, Idempotency-Key, traceparent"),
+    "/login": ("POST", "Content-Type, DPoP"),
+    "/refresh": ("POST", "Content-Type, DPoP, Idempotency-Key, traceparent"),
     "/logout": ("POST", "Content-Type"),
     "/home": ("GET", "Authorization, traceparent, tracestate"),
 }
@@ -68,6 +67,7 @@ async def test_no_other_origin_may_call(
     answered = await client.request(method, path, headers={"Origin": origin})
 
     assert 403 == refused.status
+    assert path == "/home" or 403 == answered.status
     assert not {ALLOW_ORIGIN, ALLOW_CREDENTIALS} & (refused.headers.keys() | answered.headers.keys())
 
 
@@ -81,7 +81,7 @@ async def test_a_configured_origin_may_read_errors(auth: Auth, resource: ClientS
     ]
     assert all("WWW-Authenticate" in each.headers["Access-Control-Expose-Headers"] for each in (refused, unauthorized))
     assert all("X-Request-Id" in each.headers["Access-Control-Expose-Headers"] for each in (refused, unauthorized))
-    assert "Retry-After" in refused.headers["Access-Control-Expose-Headers"]
+    assert {"Retry-After", "DPoP-Nonce"} <= set(refused.headers["Access-Control-Expose-Headers"].split(","))
 
 
 async def test_no_origin_is_allowed_by_default(start_auth: StartAuth) -> None:
@@ -90,19 +90,90 @@ async def test_no_origin_is_allowed_by_default(start_auth: StartAuth) -> None:
     response = await plain.post("/refresh", {"refresh_token": "x"}, headers={"Origin": ORIGIN})
     asked = await plain.client.options("/refresh", headers=preflight(ORIGIN, "POST", "Content-Type"))
 
-    assert (400, 405) == (response.status, asked.status)
+    assert (403, 405) == (response.status, asked.status)
     assert ALLOW_ORIGIN not in response.headers
     assert ALLOW_ORIGIN not in asked.headers
 
 
-@pytest.mark.parametrize(
-    "origins", ["*", "https://app.example,*", "https://*.example", "https://app.example/", "app.example", "null"]
-)
+SPELLINGS = {
+    "https://app.example": "https://app.example",
+    "HTTPS://App.Example:443/": "https://app.example",
+    "http://localhost:80": "http://localhost",
+    "http://localhost:8003": "http://localhost:8003",
+    "https://app.example:08443": "https://app.example:8443",
+    "https://bücher.example": "https://xn--bcher-kva.example",
+    "https://BÜCHER.example": "https://xn--bcher-kva.example",
+    "https://faß.example": "https://xn--fa-hia.example",
+    "https://\uff41\uff50\uff50\u3002example": "https://app.example",
+    "http://[0:0:0:0:0:0:0:1]:8003": "http://[::1]:8003",
+    "https://app.example.": "https://app.example.",
+    "https://a_b.example": "https://a_b.example",
+}
+NONE = [
+    "*", "https://app.example,*", "https://*.example", "https://app.example/path", "app.example", "null", "https://",
+    "https://app.example?x", "https://app.example#x", "https://zs@app.example", "https://app.example:99999",
+    "http://127.1", "http://2130706433", "http://0x7f.0.0.1", "https://a..b", "ws://app.example", "https://app%2eexample",
+    f"https://{'a' * 64}.example",
+]  # fmt: skip
+
+
+def load_both(monkeypatch: pytest.MonkeyPatch, origins: str) -> list[tuple[str, ...]]:
+    """Return what each service makes of a setting."""
+    monkeypatch.setenv("RESOURCE_KEYS", "access.jwks.json")
+    for name in ("AUTH_CORS_ORIGINS", "RESOURCE_CORS_ORIGINS"):
+        monkeypatch.setenv(name, origins)
+    return [load_auth_settings().cors_origins, load_resource_settings().cors_origins]
+
+
+@pytest.mark.parametrize(("written", "sent"), SPELLINGS.items())
+def test_an_origin_is_compared_as_browsers_write_it(monkeypatch: pytest.MonkeyPatch, written: str, sent: str) -> None:
+    """Capitals, default ports, international names, a slash at the end: what a browser sends for it is what counts."""
+    assert [(sent,)] * 2 == load_both(monkeypatch, f"{written} {sent}")
+
+
+@pytest.mark.parametrize("origins", NONE)
 def test_both_services_refuse_what_is_no_exact_origin(monkeypatch: pytest.MonkeyPatch, origins: str) -> None:
-    """A star, a pattern, a path, a bare host: neither service starts, and the setting is named."""
-    monkeypatch.setenv("AUTH_CORS_ORIGINS", origins)
-    monkeypatch.setenv("RESOURCE_CORS_ORIGINS", origins)
-    with pytest.raises(StartupError, match="AUTH_CORS_ORIGINS"):
-        load_auth_settings()
-    with pytest.raises(StartProblem, match="RESOURCE_CORS_ORIGINS"):
+    """A star, a pattern, a path, a bare host: neither service starts, and the line names the setting and the cure."""
+    with pytest.raises(StartProblem, match=r"AUTH_CORS_ORIGINS: must .* write https://app.example"):
+        load_both(monkeypatch, origins)
+    with pytest.raises(StartProblem, match=r"RESOURCE_CORS_ORIGINS: must .* write https://app.example"):
         load_resource_settings()
+
+
+async def test_answers_vary_by_origin(auth: Auth, resource: ClientSession) -> None:
+    """No cache gives one origin's answer to another: errors, preflights and answers to nobody's page included."""
+    foreign, ours = {"Origin": "https://evil.example"}, {"Origin": ORIGIN}
+    calls = [
+        (client, method, path, headers)
+        for headers in ({}, ours, foreign)
+        for client, method, path in (
+            (auth.client, "GET", "/.well-known/jwks.json"),
+            (auth.client, "GET", "/.well-known/oauth-authorization-server"),
+            (auth.client, "POST", "/refresh"),
+            (auth.client, "GET", "/nowhere"),
+            (resource, "GET", "/"),
+            (resource, "GET", "/home"),
+        )
+    ]
+    calls += [
+        (client, "OPTIONS", path, preflight(origin, method, "Authorization"))
+        for origin in (ORIGIN, "https://evil.example")
+        for client, path, method in ((auth.client, "/login", "POST"), (resource, "/home", "GET"))
+    ]
+
+    for client, method, path, headers in calls:
+        response = await client.request(method, path, headers=headers)
+        assert ["Origin"] == response.headers.getall("Vary", []), (method, path, headers)
+
+
+@pytest.mark.parametrize("origins", [(), (ORIGIN,)])
+async def test_a_refused_page_is_named_in_the_log(
+    start_auth: StartAuth, capsys: pytest.CaptureFixture[str], origins: tuple[str, ...]
+) -> None:
+    """The browser tells its user neither the origin nor the setting that lacks it, whether it holds any or not."""
+    auth = await start_auth(cors_origins=origins)
+    await auth.client.options("/login", headers=preflight("https://Forgotten.example", "POST", "Content-Type"))
+    [line] = [line for line in capsys.readouterr().out.splitlines() if "page.refused" in line]
+
+    assert "https://Forgotten.example" in line
+    assert "AUTH_CORS_ORIGINS" in line

@@ -9,9 +9,11 @@ import pytest
 from tests.documentation.blocks import Block, blocks, expected
 
 ENGLISH, CHINESE, OPERATIONS = "README.md", "README.zh-CN.md", "docs/operations.md"
+PROVIDERS, ANY_LOGIN = "docs/identity-providers.md", "docs/any-login.md"
+OWN_LOGIN = "examples/own-login/README.md"
 TESTS = Path(__file__).parents[1]
 RUN = {"sh", "sql"}
-SHOWN = {"mermaid", "python"}  # pictures; and code, which a test may take, or tests/client covers
+SHOWN = {"json", "mermaid", "python"}  # log lines; pictures; and code, which a test may take, or tests/client covers
 
 
 def commands(page: str) -> list[Block]:
@@ -28,11 +30,11 @@ def names_in_tests() -> Iterator[str]:
                     yield name
 
 
-@pytest.mark.parametrize("page", [ENGLISH, OPERATIONS])
+@pytest.mark.parametrize("page", [ENGLISH, OPERATIONS, PROVIDERS, ANY_LOGIN, OWN_LOGIN])
 def test_each_block_is_run(page: str) -> None:
     """A block that no test takes by its name fails here, as does a name that the page no longer has."""
-    code = {block.name for block in blocks(page) if block.language == "python"}
-    taken = {name for name in names_in_tests() if name.startswith(f"{page}: ")} - code
+    shown = {block.name for block in blocks(page) if block.language in SHOWN}
+    taken = {name for name in names_in_tests() if name.startswith(f"{page}: ")} - shown
 
     assert {block.name for block in commands(page)} == taken != set()
 
@@ -42,13 +44,13 @@ def test_the_chinese_readme_has_the_same_commands() -> None:
     assert [block.text for block in commands(ENGLISH)] == [block.text for block in commands(CHINESE)] != []
 
 
-@pytest.mark.parametrize("page", [ENGLISH, CHINESE, OPERATIONS])
+@pytest.mark.parametrize("page", [ENGLISH, CHINESE, OPERATIONS, PROVIDERS, ANY_LOGIN, OWN_LOGIN])
 def test_no_block_hides_its_language(page: str) -> None:
     """A fence says what it holds, in one of the words that these tests know."""
     assert set() == {block.language for block in blocks(page)} - RUN - SHOWN
 
 
-@pytest.mark.parametrize("page", [ENGLISH, OPERATIONS])
+@pytest.mark.parametrize("page", [ENGLISH, OPERATIONS, PROVIDERS])
 def test_each_call_shows_its_answer(page: str) -> None:
     """Beside each ``curl`` stands the answer that the tests compare; there are some to compare."""
     calls = [line for block in commands(page) for line in block.lines if "curl " in line]

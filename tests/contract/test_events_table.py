@@ -5,12 +5,13 @@ import re
 from pathlib import Path
 
 import pytest
-from prometheus_client import CollectorRegistry
 
-from auth_service.events import Events
-from auth_service.rotation import Kind
-from auth_service.web.tracing import RequestTimes
-from resource_service.metrics import Metrics
+from dualtoken.auth_service.app import create_app as create_auth_app
+from dualtoken.auth_service.domain.rotation import Kind
+from dualtoken.auth_service.settings import Settings as AuthSettings
+from dualtoken.resource_service.app import create_app as create_resource_app
+from dualtoken.resource_service.settings import Settings as ResourceSettings
+from dualtoken_serving.metrics import METRICS
 
 CHECKOUT = Path(__file__).parents[2]
 OPERATIONS = (CHECKOUT / "docs" / "operations.md").read_text(encoding="utf-8")
@@ -39,18 +40,20 @@ def tabled(heading: str) -> list[str]:
 
 @pytest.mark.parametrize(
     ("package", "heading"),
-    [("auth_service", "Events of the auth service"), ("resource_service", "Events of the resource service")],
+    [
+        ("auth_service", "Events of the auth service"),
+        ("resource_service", "Events of the resource service"),
+        ("dualtoken_serving", "Events of both services"),
+    ],
 )
 def test_every_event_is_documented_once(package: str, heading: str) -> None:
     """Operators search and alert by these names."""
     assert sorted(raised(package)) == sorted(tabled(heading))
 
 
-def test_every_metric_is_documented_once() -> None:
+def test_every_metric_is_documented_once(settings: AuthSettings) -> None:
     """What ``/metrics`` of both services shows has a row, and the other way round."""
-    events, registry = Events(), CollectorRegistry()
-    RequestTimes(events.registry)
-    Metrics(registry)
-    metrics = [family.name for each in (events.registry, registry) for family in each.collect()]
+    apps = create_auth_app(settings), create_resource_app(ResourceSettings(keys="access.jwks.json"))
+    metrics = [family.name for app in apps for family in app[METRICS].registry.collect()]
 
     assert sorted(metrics) == sorted(tabled("Metrics"))

@@ -6,18 +6,21 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from pydantic import SecretStr
 
-from auth_service.app import create_app as create_auth_app
-from auth_service.settings import Settings as AuthSettings
-from auth_service.web.docs import description as auth_description
-from resource_service.app import create_app as create_resource_app
-from resource_service.settings import Settings as ResourceSettings
-from resource_service.web.docs import description as resource_description
+from dualtoken.auth_service.app import create_app as create_auth_app
+from dualtoken.auth_service.settings import Settings as AuthSettings
+from dualtoken.auth_service.web import grants as folder
+from dualtoken.auth_service.web.docs import API as AUTH_API
+from dualtoken.auth_service.web.token import grants
+from dualtoken.resource_service.app import create_app as create_resource_app
+from dualtoken.resource_service.settings import Settings as ResourceSettings
+from dualtoken.resource_service.web.docs import API as RESOURCE_API
 
 Call = tuple[str, str]
 ORIGINS = ((), ("https://app.example",))
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-DESCRIPTIONS = {"auth": auth_description, "resource": resource_description}
+DOCS = {"auth": AUTH_API, "resource": RESOURCE_API}
 
 
 def routed(app: web.Application) -> set[Call]:
@@ -36,7 +39,7 @@ def test_the_auth_service_describes_its_routes(settings: AuthSettings, origins: 
     """Every route is documented, and every documented call is routed, whatever CORS allows."""
     app = create_auth_app(settings.model_copy(update={"cors_origins": origins}))
 
-    assert described(auth_description()) == routed(app)
+    assert described(AUTH_API.description) == routed(app)
 
 
 @pytest.mark.parametrize("origins", ORIGINS, ids=["same origin", "cross-origin"])
@@ -44,21 +47,34 @@ def test_the_resource_service_describes_its_routes(origins: tuple[str, ...]) -> 
     """Every route is documented, and every documented call is routed, whatever CORS allows."""
     app = create_resource_app(ResourceSettings(keys="access.jwks.json", cors_origins=origins))
 
-    assert described(resource_description()) == routed(app)
+    assert described(RESOURCE_API.description) == routed(app)
 
 
-@pytest.mark.parametrize("service", DESCRIPTIONS)
+def test_each_grant_is_described_and_served(settings: AuthSettings) -> None:
+    """A module of ``web/grants`` is in the document, and at the endpoint."""
+    served = grants(
+        settings.model_copy(update={"trusted_issuers": Path("issuers.json"), "backend_secret": SecretStr("x" * 32)})
+    )
+    schemas = AUTH_API.description["components"]["schemas"]
+    modules = Path(folder.__file__).parent.glob("[a-z]*.py")
+
+    assert len(served) == len(list(modules))
+    for name in ("TokenRequest", "TokenRequestForm"):
+        assert list(served) == schemas[name]["properties"]["grant_type"]["enum"]
+
+
+@pytest.mark.parametrize("service", DOCS)
 def test_a_document_is_openapi_3_1_of_this_version(service: str) -> None:
     """Readers know which version of the service a document is of."""
-    document = DESCRIPTIONS[service]()
+    document = DOCS[service].description
 
     assert ("3.1.0", PROJECT["version"]) == (document["openapi"], document["info"]["version"])
 
 
-@pytest.mark.parametrize("service", DESCRIPTIONS)
+@pytest.mark.parametrize("service", DOCS)
 def test_every_error_has_the_one_shape(service: str) -> None:
     """Whatever is 4xx, and every 503 but that of readiness, is described as the one error shape."""
-    document = DESCRIPTIONS[service]()
+    document = DOCS[service].description
     shapes = {
         (path, status): answer.get("$ref") or answer["content"]["application/json"]["schema"]["$ref"]
         for path, methods in document["paths"].items()
@@ -66,7 +82,7 @@ def test_every_error_has_the_one_shape(service: str) -> None:
         for status, answer in operation["responses"].items()
         if status >= "400" and path != "/health/ready"
     }
-    errors = {"#/components/schemas/Error", "#/components/schemas/RefreshError"}
+    errors = {f"#/components/schemas/{name}" for name in ("Error", "RefreshError", "TokenError")}
     errors |= {f"#/components/responses/{name}" for name in document["components"]["responses"]}
 
     assert {} == {where: shape for where, shape in shapes.items() if shape not in errors}

@@ -14,6 +14,7 @@ from tests.system.processes import Deployment, Service, deployment_in, prepare
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 REPOSITORY = Path(__file__).parents[2]
 SERVICE_SECRET = "a service secret of more than 32 characters"
+BACKEND_SECRET = "a backend secret of more than 32 characters"
 DEADLINE_S = 300  # for a machine that is busy; alone it takes half a minute
 
 
@@ -31,7 +32,12 @@ async def judge(service: Service, access_token: str, *options: str) -> tuple[int
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIGURATION), "run"),
         *(str(service.url / "openapi.json"), "--no-color", "--warnings", "off", *options),
         cwd=REPOSITORY,
-        env={**os.environ, "ACCESS_TOKEN": access_token, "SERVICE_SECRET": SERVICE_SECRET},
+        env={
+            **os.environ,
+            "ACCESS_TOKEN": access_token,
+            "SERVICE_SECRET": SERVICE_SECRET,
+            "BACKEND_SECRET": BACKEND_SECRET,
+        },
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
@@ -41,7 +47,12 @@ async def judge(service: Service, access_token: str, *options: str) -> tuple[int
 
 async def test_the_auth_service_does_as_its_document_says(deployment: Deployment) -> None:
     """Every check of schemathesis passes on every call of the auth service."""
-    settings = {"AUTH_SERVICE_SECRET": SERVICE_SECRET, "AUTH_LOGIN_FAILURES": 1_000_000}
+    settings = {
+        "AUTH_SERVICE_SECRET": SERVICE_SECRET,
+        "AUTH_BACKEND_SECRET": BACKEND_SECRET,
+        "AUTH_BACKEND_CALLS": 0,
+        "AUTH_LOGIN_FAILURES": 1_000_000,
+    }
     async with deployment.auth_service(**settings) as auth, aiohttp.ClientSession() as http:
         tokens = await log_in(http, auth)
         status, report = await judge(auth, tokens["access_token"])

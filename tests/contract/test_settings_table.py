@@ -9,8 +9,8 @@ import pytest
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings
 
-from auth_service.settings import Settings as AuthSettings
-from resource_service.settings import Settings as ResourceSettings
+from dualtoken.auth_service.settings import Settings as AuthSettings
+from dualtoken.resource_service.settings import Settings as ResourceSettings
 
 README = Path(__file__).parents[2] / "README.md"
 SERVICES: dict[str, type[BaseSettings]] = {"AUTH": AuthSettings, "RESOURCE": ResourceSettings}
@@ -26,8 +26,10 @@ def rows(text: str) -> list[tuple[str, str]]:
 def shown(default: Any) -> str:
     """Return a default as an environment variable would say it."""
     value = default.get_secret_value() if isinstance(default, SecretStr) else default
-    if value is None or value == ():
+    if value is None:
         return ""
+    if isinstance(value, tuple):
+        return " ".join(value)
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -7,9 +7,17 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 from aiohttp.test_utils import TestClient
+from pydantic import SecretStr
 
-from auth_service.keys import read_key_file
+from dualtoken.auth_service.keys.jwk_file import read_key_file
+from dualtoken.auth_service.settings import Settings as AuthSettings
+from dualtoken.client import ConfigurationError, MemoryStorage, RefreshRejected, TokenSource
+from dualtoken.client.commands.account import DEFAULT_AUTH_URL
+from dualtoken.resource_service.app import create_app
+from dualtoken.resource_service.settings import Settings as ResourceSettings
+from tests.auth_service.conftest import StartAuth
 from tests.auth_service.running import PASSWORD, Auth
+from tests.contract.conftest import ResourceServer
 
 Service = TestClient | ClientSession
 
@@ -29,11 +37,11 @@ async def test_the_header_of_an_access_token(auth: Auth) -> None:
 
 
 async def test_the_claims_of_an_access_token(auth: Auth) -> None:
-    """The claims of RFC 9068 §2.2, and sid, username and email beside them."""
+    """The claims of RFC 9068 §2.2, the time and the way of the log-in, and sid, username and email beside them."""
     claims = part((await auth.log_in())["access_token"], 1)
     names = {"iss", "aud", "sub", "sid", "client_id", "iat", "exp", "jti", "scope", "username", "email"}
 
-    assert names == claims.keys()
+    assert names | {"auth_time", "amr"} == claims.keys()
     assert (auth.settings.issuer, auth.settings.audience) == (claims["iss"], claims["aud"])
     assert ("u-1", "zs", "zs@example.org", "read write") == (
         claims["sub"],
@@ -41,8 +49,31 @@ async def test_the_claims_of_an_access_token(auth: Auth) -> None:
         claims["email"],
         claims["scope"],
     )
-    assert 3600 == claims["exp"] - claims["iat"]
+    # Both are whole seconds, which no life that is promised may be cut to.
+    assert claims["exp"] - claims["iat"] in {3600, 3601}
     assert 22 == len(claims["sid"])
+
+
+async def test_a_token_of_several_audiences_is_good_at_each(start_auth: StartAuth) -> None:
+    """After a refresh as well; elsewhere it is refused, and introspection names them all."""
+    names = ["https://a.example", "https://b.example"]
+    auth = await start_auth(audience=" ".join(names), service_secret=SecretStr("s" * 32))
+    token = (await auth.refresh((await auth.log_in())["refresh_token"]))[1]["access_token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    statuses = []
+    for audience in (*names, "https://c.example"):
+        settings = ResourceSettings(keys=auth.settings.access_keys, issuer=auth.settings.issuer, audience=(audience,))
+        async with TestClient(ResourceServer(create_app(settings))) as resource:
+            statuses.append((await resource.get("/home", headers=headers)).status)
+    told = await auth.post("/introspect", {"token": token, "client_secret": "s" * 32})
+
+    assert [200, 200, 401] == statuses
+    assert names == (await told.json())["aud"]
+
+
+def test_both_sides_know_the_auth_service_by_one_address() -> None:
+    """``login --bind`` works without any setting: a proof names the address, and it must be the issuer."""
+    assert AuthSettings.model_fields["issuer"].default == DEFAULT_AUTH_URL
 
 
 TOKEN_MEMBERS = ["token_type", "access_token", "expires_in", "refresh_token", "refresh_expires_in", "scope"]
@@ -168,3 +199,27 @@ async def test_a_password_never_comes_back(auth: Auth) -> None:
     bad = await auth.post("/login", {"username": PASSWORD, "password": PASSWORD})
 
     assert PASSWORD not in await good.text() + await bad.text()
+
+
+async def test_a_client_asks_for_less_at_each_refresh(auth: Auth) -> None:
+    """The access token is narrowed, the session is not (RFC 6749 §6); more than it has is refused, and ends nothing."""
+    url, storage = auth.client.make_url("/"), MemoryStorage()
+    async with TokenSource(url, storage=storage, scope="read") as narrow:
+        first = await narrow.login("zs", PASSWORD)
+        second = await narrow.token(rejected=first.access_token)
+    async with TokenSource(url, storage=storage, scope="read admin") as wide:
+        with pytest.raises(RefreshRejected, match="not all of the scope"):
+            await wide.token(rejected=second)
+    async with TokenSource(url, storage=storage) as whole:
+        third = await whole.token(rejected=second)
+
+    assert ["read write", "read", "read write"] == [
+        part(token, 1)["scope"] for token in (first.access_token, second, third)
+    ]
+
+
+@pytest.mark.parametrize("scope", ["", " ", "read  write", " read", 'a"b', "a\\b", "a\nb", "é"])
+def test_a_scope_that_is_none_is_told_at_once(scope: str) -> None:
+    """RFC 6749 §3.3 says what one is."""
+    with pytest.raises(ConfigurationError, match="scope must be"):
+        TokenSource("http://127.0.0.1", scope=scope)

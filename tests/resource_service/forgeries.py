@@ -11,8 +11,15 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from resource_service.jws import TOKEN_LIMIT
-from tests.resource_service.forged_claims import duplicates, missing_claims, mistyped_claims, wrong_claims, wrong_times
+from dualtoken.resource_service.verification.jws import TOKEN_LIMIT
+from tests.resource_service.forged_claims import (
+    bound_tokens,
+    duplicates,
+    missing_claims,
+    mistyped_claims,
+    wrong_claims,
+    wrong_times,
+)
 from tests.resource_service.forging import CURVE, EDWARDS, KEYS, PUBLIC, SHARED, Forgery
 from tests.resource_service.issuer import Key, b64, claims
 
@@ -28,6 +35,7 @@ def forgeries() -> Iterator[Forgery]:
         _wrong_types,
         missing_claims,
         mistyped_claims,
+        bound_tokens,
         wrong_claims,
         wrong_times,
         duplicates,
@@ -172,7 +180,11 @@ def _wrong_types() -> Iterator[Forgery]:
     for typ in (
         "JWT",
         "jwt",
-        "AT+JWT",
+        "AT+JW\u1e6a",
+        "application/jwt+at",
+        "application/AT+JWT;v=1",
+        "application/application/at+jwt",
+        "text/at+jwt",
         "at+jwt ",
         "application/jwt",
         "refresh+jwt",

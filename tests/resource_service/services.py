@@ -11,9 +11,9 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
-from resource_service.app import create_app
-from resource_service.settings import Settings
-from resource_service.web.protocol import JsonRunner
+from dualtoken.resource_service.app import create_app
+from dualtoken.resource_service.settings import Settings
+from dualtoken_serving.connection import JsonRunner
 
 _WITHIN_S = 30  # a deadline for a busy machine
 
@@ -21,7 +21,7 @@ _WITHIN_S = 30  # a deadline for a busy machine
 @contextlib.asynccontextmanager
 async def serving(app: web.Application) -> AsyncIterator[URL]:
     """Serve *app* on a free port, as the service itself does."""
-    runner = JsonRunner(app, shutdown_timeout=0.1)
+    runner = JsonRunner(app, service="resource_service", shutdown_timeout=0.1)
     await runner.setup()
     try:
         site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -3,14 +3,14 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from resource_service.authenticator import Authenticator
-from resource_service.errors import KeySetRefused, KeysUnavailable, UnknownKey
-from resource_service.jwk_set import KeySet, parse_jwk_set
-from resource_service.verify import Policy
+from dualtoken.resource_service.authenticator import Authenticator
+from dualtoken.resource_service.errors import KeySetRefused, KeysUnavailable, UnknownKey
+from dualtoken.resource_service.verification.jwk_set import KeySet, parse_jwk_set
+from dualtoken.resource_service.verification.verifier import ValidationPolicy
 from tests.resource_service.clock import Clock
 from tests.resource_service.issuer import AUDIENCE, ISSUER, NOW, Key
 from tests.resource_service.jwk_sets import jwk_set
-from tests.resource_service.test_keys import Source
+from tests.resource_service.keys.test_refresher import Source
 
 KEY, NEWER = Key(), Key("k2")
 CREDENTIALS = f"Bearer {NEWER.token()}"
@@ -20,7 +20,7 @@ GOOD = parse_jwk_set(jwk_set(KEY.jwk))
 @asynccontextmanager
 async def authenticator(*answers: KeySet | Exception) -> AsyncIterator[Authenticator]:
     """Run one whose key source gives these answers."""
-    made = Authenticator(Policy(ISSUER, AUDIENCE), Source(*answers), clock=Clock(NOW + 10))
+    made = Authenticator(ValidationPolicy(ISSUER, AUDIENCE), Source(*answers), clock=Clock(NOW + 10))
     async with made.running():
         yield made
 

@@ -103,7 +103,7 @@ async def send_forgeries(url: URL) -> set[str]:
 
 async def break_the_keys(path: Path, service: Service, key: Key) -> None:
     """Put a set that must not be used in the place of the keys, until that is noticed."""
-    write_keys(path, key, key)
+    write_keys(path, key.jwk | {"kid": ""})
     await eventually(lambda: "keys.refused" in service.stderr)
     write_keys(path, key)
 

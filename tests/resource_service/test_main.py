@@ -1,12 +1,20 @@
+import asyncio
+import contextlib
 import json
+import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import aiohttp
+import pytest
+from yarl import URL
 
+from dualtoken.resource_service import __version__
 from tests.resource_service.issuer import Key, write_keys
 from tests.resource_service.processes import failed_start, resource_process
-from tests.resource_service.services import bearer
+from tests.resource_service.services import bearer, silent_port, url_of
 
 
 async def test_one_line_says_that_the_service_is_ready(key_file: Path, key: Key, times: dict[str, int]) -> None:
@@ -85,7 +93,8 @@ async def test_a_port_in_use_is_named(key_file: Path) -> None:
     """One line, exit status 2, with one worker or several."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        expected = f"resource_service: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+        way_out = "set RESOURCE_HOST or RESOURCE_PORT (0: any free one)"
+        expected = f"resource_service: cannot listen on 127.0.0.1:{port}: Address already in use: {way_out}\n"
 
         assert [(2, "", expected)] * 2 == [
             await failed_start(keys=key_file, port=port, workers=workers) for workers in (1, 2)
@@ -97,3 +106,46 @@ async def test_an_unusable_certificate_is_named(key_file: Path, tmp_path: Path) 
     status, _, err = await failed_start(keys=key_file, tls_cert=tmp_path / "no.pem", tls_key=tmp_path / "no.key")
 
     assert (2, "resource_service: RESOURCE_TLS_CERT, RESOURCE_TLS_KEY: No such file or directory\n") == (status, err)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closes streams in a shell")
+@pytest.mark.parametrize("closing", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+async def test_a_closed_stream_stops_nothing(key_file: Path, closing: str) -> None:
+    """A supervisor may close any of the three: it serves all the same."""
+    with silent_port() as held:
+        url = url_of(held)
+    process = await asyncio.create_subprocess_exec(
+        *("sh", "-c", f'exec "$@" {closing}', "sh", sys.executable, "-m", "resource_service", "serve"),
+        env={**os.environ, "RESOURCE_KEYS": str(key_file), "RESOURCE_PORT": str(url.port)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        async with aiohttp.ClientSession() as session:
+            await until_it_answers(session, url / "health/live", process)
+        process.terminate()
+
+        assert 0 == await process.wait()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def until_it_answers(session: aiohttp.ClientSession, url: URL, process: asyncio.subprocess.Process) -> None:
+    """Ask until there is an answer, or nobody is left to give one."""
+    while True:
+        assert process.returncode is None, "it has ended"
+        with contextlib.suppress(aiohttp.ClientConnectionError):
+            async with session.get(url) as answer:
+                assert 200 == answer.status
+                return
+        await asyncio.sleep(0.05)
+
+
+def test_the_version_is_said() -> None:
+    """On the command line, without any setting."""
+    done = subprocess.run([sys.executable, "-m", "resource_service", "--version"], capture_output=True, check=True)
+
+    assert f"dualtoken-resource {__version__}\n".encode() == done.stdout

@@ -1,9 +1,7 @@
-from pathlib import Path
-
 import pytest
 
-from resource_service.errors import StartProblem
-from resource_service.settings import Settings, load_settings
+from dualtoken.resource_service.settings import Settings, load_settings
+from dualtoken_serving.errors import StartProblem
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +17,7 @@ def test_the_defaults_fit_the_defaults_of_the_auth_service() -> None:
     """A key file is all that a first try needs."""
     settings = load_settings()
 
-    assert ("127.0.0.1", 8002, "http://localhost:8001", "http://localhost:8002", 5, 1, (), "closed") == (
+    assert ("127.0.0.1", 8002, "http://localhost:8001", ("http://localhost:8002",), 5, 1, (), "closed") == (
         settings.host,
         settings.port,
         settings.issuer,
@@ -49,9 +47,16 @@ def test_origins_are_separated_by_spaces_or_commas(text: str, environment: pytes
     assert ("https://a.example", "http://b:81") == load_settings().cors_origins
 
 
+def test_a_resource_may_have_several_names(environment: pytest.MonkeyPatch) -> None:
+    """Separated as origins are; the first is the one that it gives itself."""
+    environment.setenv("RESOURCE_AUDIENCE", "https://api.example, https://old.example")
+
+    assert ("https://api.example", "https://old.example") == load_settings().audience
+
+
 @pytest.mark.parametrize(
     "origin",
-    ["*", "https://a.example/", "https://a.example/x", "a.example", "null", "https://*.example", "https://A.example"],
+    ["*", "https://a.example/x", "a.example", "null", "https://*.example"],
 )
 def test_only_exact_origins_are_taken(origin: str, environment: pytest.MonkeyPatch) -> None:
     """What a browser would never send as an origin is refused at start, the wildcard above all."""
@@ -59,23 +64,6 @@ def test_only_exact_origins_are_taken(origin: str, environment: pytest.MonkeyPat
 
     with pytest.raises(StartProblem, match="RESOURCE_CORS_ORIGINS: "):
         load_settings()
-
-
-def test_the_secret_may_come_from_a_file(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The end of its line is not part of it."""
-    (tmp_path / "secret").write_text("hush\n")
-    environment.setenv("RESOURCE_SERVICE_SECRET_FILE", str(tmp_path / "secret"))
-
-    assert "hush" == _secret()
-
-
-def test_the_secret_may_come_from_a_directory(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """As Docker and Kubernetes mount secrets: one file each, by the name of the setting."""
-    (tmp_path / "resource_service_secret").write_text("hush\n")
-    environment.setenv("RESOURCE_SECRETS_DIR", str(tmp_path))
-    environment.setenv("RESOURCE_REVOCATIONS_URL", "http://localhost:8001/revocations")
-
-    assert "hush" == _secret()
 
 
 def test_the_secret_is_never_shown(environment: pytest.MonkeyPatch) -> None:
@@ -88,9 +76,6 @@ def test_the_secret_is_never_shown(environment: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "problem"),
     [
-        ("SERVICE_SECRET_FILE", "/nowhere/secret", "RESOURCE_SERVICE_SECRET_FILE: /nowhere/secret: No such file"),
-        ("SERVICE_SECRET_FILE", "/dev/null", "RESOURCE_SERVICE_SECRET_FILE: /dev/null is empty"),
-        ("SECRETS_DIR", "/nowhere", "RESOURCE_SECRETS_DIR: /nowhere is not a directory"),
         (
             "REVOCATIONS_URL",
             "http://localhost:8001/revocations",
@@ -100,13 +85,14 @@ def test_the_secret_is_never_shown(environment: pytest.MonkeyPatch) -> None:
         ("JWKS_URL", "https://auth.example/jwks.json", "RESOURCE_KEYS, RESOURCE_JWKS_URL: exactly one"),
         ("ISSUER", 'http://"', "RESOURCE_ISSUER: printable ASCII"),
         ("AUDIENCE", "http://ü", "RESOURCE_AUDIENCE: printable ASCII"),
+        ("AUDIENCE", " , ", "RESOURCE_AUDIENCE: "),
         ("WORKERS", "0", "RESOURCE_WORKERS: "),
         ("LOG_LEVEL", "loud", "RESOURCE_LOG_LEVEL: "),
         ("LEEWAY_S", "nan", "RESOURCE_LEEWAY_S: "),
         ("LEEWAY_S", "-1", "RESOURCE_LEEWAY_S: "),
         ("REVOCATIONS_STALE_AFTER_S", "inf", "RESOURCE_REVOCATIONS_STALE_AFTER_S: "),
         ("REVOCATIONS_STALE_AFTER_S", "nan", "RESOURCE_REVOCATIONS_STALE_AFTER_S: "),
-        ("CACHED_TOKENS", "9" * 24, "RESOURCE_CACHED_TOKENS: "),
+        ("CACHE_MIB", "9" * 24, "RESOURCE_CACHE_MIB: "),
         ("ACCESS_TTL_S", "9" * 400, "RESOURCE_ACCESS_TTL_S: "),
         ("TLS_KEY", "key.pem", "RESOURCE_TLS_CERT, RESOURCE_TLS_KEY: "),
     ],
@@ -117,9 +103,3 @@ def test_a_wrong_setting_is_named(name: str, value: str, problem: str, environme
 
     with pytest.raises(StartProblem, match=problem):
         load_settings()
-
-
-def _secret() -> str:
-    secret = load_settings().service_secret
-    assert secret is not None
-    return secret.get_secret_value()

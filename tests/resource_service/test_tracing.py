@@ -9,12 +9,12 @@ import pytest
 from aiohttp import web
 from multidict import CIMultiDict
 
-from resource_service.jwks_url import JwksUrl
-from resource_service.keys import Keys
-from resource_service.revocation_feed import RevocationFeed
-from resource_service.revocations import Follower
-from resource_service.revoked_sessions import RevokedSessions
-from resource_service.tracing import Trace, current, outgoing, received, working_on
+from dualtoken.resource_service.keys.jwks_url import JwksUrl
+from dualtoken.resource_service.keys.refresher import Keys
+from dualtoken.resource_service.revocation.feed_client import RevocationFeed
+from dualtoken.resource_service.revocation.follower import Follower
+from dualtoken.resource_service.verification.revoked_sessions import RevokedSessions
+from dualtoken_serving.tracing import Trace, current, outgoing, received, working_on
 from tests.resource_service.issuer import Key
 from tests.resource_service.services import serving
 

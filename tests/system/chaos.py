@@ -14,14 +14,13 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-import stamina
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from tests.auth_service.machine_runs import Sql, run_for
-from tests.auth_service.rotation_machine import Rule
+from tests.auth_service.rotation_model import Rule
 from tests.system.deployment import Deployment, Sqlite, deployed, postgres
 from tests.system.soak import SoakReport, soak
 from tests.system.storm import Plan, strikes
@@ -33,6 +32,8 @@ _STORM = {
     "rotations": "rotations answered",
     "kills of auth processes": "kills of auth processes",
     "kills of the database": "kills of the database",
+    "stops of auth processes": "stops of auth processes, as if frozen",
+    "held rows": "rows held by somebody else meanwhile",
     "dropped answers": "dropped answers (committed, never heard)",
     "hung up on": "requests hung up on",
     "crashed clients": "clients restarted with an old journal",
@@ -149,7 +150,6 @@ def main(
 ) -> None:
     """Kill auth processes and databases under mixed load; judge what clients and services saw; take random steps."""
     console = Console()
-    stamina.instrumentation.set_on_retry_hooks([])  # retries are the point, not news
     seed = random.randrange(2**32) if seed is None else seed
     console.print(f"seed {seed}: CHAOS_SEED={seed} repeats it")
     reports = asyncio.run(_run(seconds, seed, console))

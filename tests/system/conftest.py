@@ -18,6 +18,14 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def shared_deployment(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+    """The same for the services that a module's tests share."""
+    folder = tmp_path_factory.mktemp("shared") / "deployment"
+    shutil.copytree(prepared, folder)
+    return deployment_in(folder)
+
+
 @pytest.fixture
 def deployment(prepared: Path, tmp_path: Path) -> Deployment:
     """Keys, a database and the user ``zs``, for one test."""

@@ -2,19 +2,24 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, closing, contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Protocol
 
-from auth_service.keys import create, read_key_file, secret_of
-from auth_service.models import Client, Session, User, new_session_id
-from auth_service.passwords import HASHER
-from auth_service.refresh_tokens import RefreshKey, RefreshTokens
-from auth_service.sessions import wall_clock
-from auth_service.store.migrate import upgrade
-from auth_service.store.sql import open_database, open_store
+import asyncpg
+
+from dualtoken.auth_service.domain.clock import wall_clock
+from dualtoken.auth_service.domain.jwk import secret_of
+from dualtoken.auth_service.domain.models import Device, Session, User, new_session_id
+from dualtoken.auth_service.keys.jwk_file import create, read_key_file
+from dualtoken.auth_service.login_guard.hashing import HASHER
+from dualtoken.auth_service.store.migrate import upgrade
+from dualtoken.auth_service.store.sql import open_database, open_store
+from dualtoken.auth_service.tokens.refresh import RefreshKey, RefreshTokens
+from tests.ports import held_ports
 from tests.postgresql import Cluster, clusters
 from tests.system.processes import PASSWORD, Service, no_leftovers
 
@@ -43,6 +48,9 @@ class Database(Protocol):
     def query(self, statement: str) -> list[str]:
         """Return the rows of a statement with one column, as text."""
 
+    def held_rows(self, number: int) -> AbstractAsyncContextManager[int]:
+        """Hold so many rows of sessions in a transaction; give how many, which is 0 where rows cannot be held."""
+
 
 @dataclass(frozen=True)
 class Sqlite:
@@ -67,6 +75,12 @@ class Sqlite:
         with closing(sqlite3.connect(self.path, timeout=30)) as connection:
             return [str(value) for (value,) in connection.execute(statement)]
 
+    @asynccontextmanager
+    async def held_rows(self, number: int) -> AsyncIterator[int]:
+        """Hold nothing: a writer has the whole file."""
+        del number
+        yield 0
+
 
 @dataclass
 class Postgres:
@@ -87,6 +101,17 @@ class Postgres:
     def query(self, statement: str) -> list[str]:
         """Return the rows of a statement with one column, as text."""
         return self.cluster.execute(statement, database="auth").splitlines()
+
+    @asynccontextmanager
+    async def held_rows(self, number: int) -> AsyncIterator[int]:
+        """Hold rows that nobody else holds."""
+        other = await asyncpg.connect(self.url)
+        try:
+            async with other.transaction():
+                free = "SELECT id FROM sessions ORDER BY random() LIMIT $1 FOR UPDATE SKIP LOCKED"
+                yield len(await other.fetch(free, number))
+        finally:
+            await other.close()
 
 
 @contextmanager
@@ -122,16 +147,23 @@ class Deployment:
         database: running.
         count: how many processes.
         settings: ``AUTH_…`` variables beside the usual.
+        front_port: where a proxy may listen: proofs may name it.
     """
 
-    def __init__(self, folder: Path, database: Database, count: int, settings: Mapping[str, str] | None = None) -> None:
-        self.database = database
-        self.settings = auth_settings(folder, database.url, **(settings or {}))
+    def __init__(
+        self, folder: Path, database: Database, count: int, settings: Mapping[str, str], front_port: int
+    ) -> None:
+        self.database, self.front_port = database, front_port
+        own = {"AUTH_DPOP_HTU": f"http://127.0.0.1:{front_port}", **settings}
+        self.settings = auth_settings(folder, database.url, **own)
         self.processes = [Service("auth_service", folder / f"auth-{n}.log", self.settings) for n in range(count)]
         self.folder = folder
 
-    async def seed(self, count: int) -> list[str]:
-        """Open that many sessions of the user; return their refresh tokens. Log-ins would take 50 ms each."""
+    async def seed(self, count: int, bound: Sequence[str] = ()) -> list[str]:
+        """Open that many sessions of the user; return their refresh tokens. Log-ins would take 50 ms each.
+
+        The first are bound to the keys with the thumbprints *bound*.
+        """
         now = wall_clock()
         refresh_tokens = RefreshTokens(
             [RefreshKey(key["kid"], secret_of(key)) for key in read_key_file(self.folder / "refresh.jwks.json")]
@@ -140,8 +172,9 @@ class Deployment:
         password_hash = HASHER.hash(PASSWORD)
         async with open_store(self.database.url) as store:
             await store.add_user(_ALICE, password_hash, now=now)
-            for id_ in ids:
-                session = Session(id_, _ALICE, 0, now, None, now, now + _YEAR_MS, client=Client("tests", "127.0.0.1"))
+            device = Device("tests", "127.0.0.1")
+            for id_, jkt in zip_longest(ids, bound):
+                session = Session(id_, _ALICE, 0, now, None, now, now + _YEAR_MS, client=device, jkt=jkt)
                 assert [] == await store.create_session(session, verified_hash=password_hash)
         return [refresh_tokens.encode(id_, 0) for id_ in ids]
 
@@ -162,11 +195,13 @@ class Deployment:
 async def deployed(folder: Path, database: Database, count: int = 1, **settings: str) -> AsyncIterator[Deployment]:
     """Yield running auth processes with keys and a current schema; end them afterwards."""
     make_keys(folder)
-    deployment = Deployment(folder, database, count, settings)
     engines = open_database(database.url)
     await upgrade(engines)
     await engines.close()
-    with no_leftovers(*deployment.processes):
+    with ExitStack() as stack:
+        [front_port] = stack.enter_context(held_ports(1))
+        deployment = Deployment(folder, database, count, settings, front_port)
+        stack.enter_context(no_leftovers(*deployment.processes))
         await asyncio.gather(*(process.start() for process in deployment.processes))
         yield deployment
         await asyncio.gather(*(process.kill() for process in deployment.processes))

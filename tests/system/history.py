@@ -6,7 +6,7 @@ then looks for a history that the rotation rule does not allow.
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 
@@ -39,7 +39,10 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """After the storm, a thief presented a spent token of the client's session: the status and reason he got."""
+    """A thief presented a spent token of the client's session, without its key: the status and reason he got.
+
+    Of a session that is bound he did so before the client settled, of others after.
+    """
 
     client: str
     presented: str
@@ -52,9 +55,10 @@ Event = Rotated | Refused | Settled | Replayed
 
 @dataclass
 class History:
-    """The events of one run, in order, and the token that each client began with."""
+    """The events of one run, in order, the token that each client began with, and whose sessions are bound to a key."""
 
     first: dict[str, str] = field(default_factory=dict)
+    bound: set[str] = field(default_factory=set)
     events: list[Event] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
 
@@ -84,19 +88,20 @@ def _body(message: bytes) -> dict[str, str]:
     return body
 
 
-def violations(events: Sequence[Event], first: Mapping[str, str]) -> list[str]:
+def violations(events: Sequence[Event], first: Mapping[str, str], bound: Collection[str] = ()) -> list[str]:
     """Return one line for each way in which the history breaks the promise; none is the proof.
 
     Args:
         events: in the order in which they were seen.
         first: for each client, the token that it began with.
+        bound: the clients whose sessions are bound to a key.
     """
     return [
         *_turned_away(events),
         *_forks(events),
         *_strays(events, first),
         *_unsettled(events, first),
-        *_thieves(events, first),
+        *_thieves(events, first, bound),
     ]
 
 
@@ -138,12 +143,12 @@ def _unsettled(events: Sequence[Event], first: Mapping[str, str]) -> list[str]:
     return lines
 
 
-def _thieves(events: Sequence[Event], first: Mapping[str, str]) -> list[str]:
-    """A predecessor of what was answered never starts a second branch."""
+def _thieves(events: Sequence[Event], first: Mapping[str, str], bound: Collection[str]) -> list[str]:
+    """A predecessor of what was answered never starts a second branch; that of a bound session does nothing at all."""
     replays = {event.client: event for event in events if isinstance(event, Replayed)}
     lines = [f"nobody replayed a token of {client}" for client in first if client not in replays]
     for client, replay in replays.items():
-        if (replay.status, replay.reason) != (400, "reused"):
+        if (replay.status, replay.reason) != (400, "unproven" if client in bound else "reused"):
             lines.append(f"a spent token of {client} was answered with {replay.status} {replay.reason}".rstrip())
     return lines
 

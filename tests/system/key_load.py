@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import aiohttp
 from yarl import URL
 
-from client import BearerAuth, ClientError, LoginRequired, TokenSource
+from dualtoken.client import BearerAuth, ClientError, LoginRequired, TokenSource
 from tests.system.eventually import eventually
 from tests.system.following import SECRET
 from tests.system.processes import PASSWORD

@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import ParamSpec
 
-from auth_service.store.sqlite import _BUSY_TIMEOUT_S
+from dualtoken.auth_service.store.sqlite import _BUSY_TIMEOUT_S
 
 _ATTEMPTS = 5
 P = ParamSpec("P")

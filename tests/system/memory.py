@@ -40,12 +40,12 @@ class Memory:
         return median(self.resident[number * size // 4 : (number + 1) * size // 4]) / _MIB
 
     def is_level(self) -> bool:
-        """Whether the last quarter is hardly more than the second, and hashes were no more than one for each core.
+        """Whether the last quarter is hardly more than the second, and hashes were one for each core, or one more.
 
         The first quarter warms up.
         """
         level = self.quarter(3) * _MIB <= self.quarter(1) * _MIB * _GROWTH + _SLACK
-        return level and self.hashing <= psutil.cpu_count() * (_PASSWORD_HASH + _SLACK)
+        return level and self.hashing <= (psutil.cpu_count() + 1) * (_PASSWORD_HASH + _SLACK)
 
     def __str__(self) -> str:
         """Return the medians of the second and the last quarter, and the most in hashes."""

@@ -14,7 +14,8 @@ from typing import Any, Self
 
 from yarl import URL
 
-REPOSITORY = Path(__file__).parents[2]
+from tests.forked import REPOSITORY, Forked, python_m
+
 PASSWORD = "correct horse battery staple"
 # Root may write what is read-only, unless it gives that up: PR_CAPBSET_DROP of CAP_DAC_OVERRIDE, see capabilities(7).
 _OBEY_FILE_MODES = "import ctypes, os, sys; ctypes.CDLL(None).prctl(24, 1); os.execv(sys.argv[1], sys.argv[1:])"
@@ -34,16 +35,15 @@ async def run(
     package: str, *arguments: str, settings: Settings, stdin: str = "", obeys_file_modes: bool = False
 ) -> tuple[int, str, str]:
     """Run a command of ``python -m package`` to its end; return exit status, output and error."""
-    launcher = [sys.executable, "-c", _OBEY_FILE_MODES] if obeys_file_modes and os.geteuid() == 0 else []
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
-        *(*launcher, sys.executable, "-m", package, *arguments),
-        cwd=REPOSITORY,
-        env=environment(settings),
-        stdin=pipe,
-        stdout=pipe,
-        stderr=pipe,
-    )
+    env = environment(settings)
+    if obeys_file_modes and os.geteuid() == 0:
+        pipe = asyncio.subprocess.PIPE
+        command = (sys.executable, "-c", _OBEY_FILE_MODES, sys.executable, "-m", package, *arguments)
+        process: asyncio.subprocess.Process | Forked = await asyncio.create_subprocess_exec(
+            *command, cwd=REPOSITORY, env=env, stdin=pipe, stdout=pipe, stderr=pipe
+        )
+    else:
+        process = await python_m(package, *arguments, env=env)
     out, err = await asyncio.wait_for(process.communicate(stdin.encode()), _START_WITHIN_S)
     return process.returncode or 0, out.decode(), err.decode()
 
@@ -80,7 +80,7 @@ class Service:
     def __init__(self, package: str, log: Path, settings: Settings) -> None:
         self.url, self.settings, self.killed = URL(), dict(settings), False
         self._package, self._log = package, log
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: asyncio.subprocess.Process | Forked | None = None
         self._kept: str | None = None
         self._printed = b""
 
@@ -124,15 +124,7 @@ class Service:
             await self.ended()
         self.killed = False
         with self._log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", self._package, "serve"),
-                env=environment(self.settings),
-                cwd=REPOSITORY,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=log,
-                start_new_session=True,
-            )
+            self._process = await python_m(self._package, "serve", env=environment(self.settings), stderr=log)
         assert self._process.stdout is not None
         async with asyncio.timeout(_START_WITHIN_S):
             line = (await self._process.stdout.readline()).decode()

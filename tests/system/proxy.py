@@ -39,6 +39,7 @@ class Proxy:
         on_dropped: told request and answer of each 200 that was withheld.
         on_withheld: told request and answer of each that was withheld, whatever its status.
         on_unanswered: told each request, or its beginning, that was passed on and of which nobody knows what became.
+        port: where it listens; 0: where the system lets it.
     """
 
     def __init__(
@@ -48,8 +49,10 @@ class Proxy:
         on_dropped: Exchange = lambda _request, _answer: None,
         on_withheld: Exchange = lambda _request, _answer: None,
         on_unanswered: Callable[[bytes], None] = lambda _request: None,
+        *,
+        port: int = 0,
     ) -> None:
-        self.port = 0
+        self.port = port
         self.fates: Counter[Fate] = Counter()
         self._targets, self._rng, self._on_dropped = targets, rng, on_dropped
         self._on_withheld, self.on_unanswered = on_withheld, on_unanswered
@@ -60,7 +63,7 @@ class Proxy:
         self._is_cut = False
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from tests.postgresql import Cluster, clusters
 from tests.system.deployment import Postgres
+from tests.system.eventually import eventually
 from tests.system.proxy import Proxy
 
 _STREAMS_WITHIN_S = 30
@@ -23,6 +24,11 @@ class Replicated(Postgres):
 
     standby: Cluster
     link: Proxy
+
+    async def caught_up(self) -> None:
+        """Return when the standby has all that the primary has committed."""
+        query = "SELECT count(*) FROM pg_stat_replication WHERE replay_lsn >= pg_current_wal_lsn()"
+        await eventually(lambda: self.cluster.execute(query) == "1")
 
     async def fail_over(self) -> None:
         """SIGKILL the primary, for good, and promote the standby."""

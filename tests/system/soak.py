@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
-from auth_service.models import User as Account
-from auth_service.passwords import HASHER
-from auth_service.sessions import wall_clock
-from auth_service.store.sql import open_store
+from dualtoken.auth_service.domain.clock import wall_clock
+from dualtoken.auth_service.domain.models import User as Account
+from dualtoken.auth_service.login_guard.hashing import HASHER
+from dualtoken.auth_service.store.sql import open_store
 from tests.system.counters import auth_disagreements, resource_disagreements, scraped, total
 from tests.system.deployment import Deployment
 from tests.system.following import SECRET
@@ -95,7 +95,7 @@ async def _resource(deployment: Deployment, auth: Lasting, rng: random.Random) -
         "RESOURCE_PORT": 0,
         "RESOURCE_KEYS": deployment.folder / "access.jwks.json",
         # Full within seconds: while it fills, memory grows as it should, and nothing could be told from that.
-        "RESOURCE_CACHED_TOKENS": 256,
+        "RESOURCE_CACHE_MIB": 0.25,
         "RESOURCE_REVOCATIONS_URL": auth.service.url / "revocations",
         "RESOURCE_SERVICE_SECRET": SECRET,
     }

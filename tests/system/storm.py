@@ -1,4 +1,7 @@
-"""Hundreds of honest clients refresh while processes are killed and answers are lost; then the history is judged."""
+"""Hundreds of honest clients refresh while processes are killed and answers are lost; then the history is judged.
+
+Sessions that are bound to a key are among them; their clients send no Idempotency-Key.
+"""
 
 import asyncio
 import random
@@ -7,12 +10,14 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, zip_longest
 from typing import Protocol
 
 import aiohttp
 
-from client import FileStorage, MemoryStorage, TokenSource
+from dualtoken.client import FileStorage, MemoryStorage, TokenSource
+from tests.auth_service.domain.dpop import ProofMaker
+from tests.system.calls import counting
 from tests.system.deployment import USERNAME, Deployment
 from tests.system.history import History, Replayed, violations
 from tests.system.honest import HonestClient, TurnedAway, present
@@ -24,11 +29,12 @@ WEIGHTS = {Fate.PASS: 0.77, Fate.CUT_BEFORE: 0.05, Fate.CUT_AFTER: 0.08, Fate.CU
 _PATIENT = aiohttp.ClientTimeout(total=60)
 _FORGETFUL = 0.03
 _HURRY = 0.3
-_CONNECTIONS = 32
+_BOUND_OF = 4  # one of so many sessions
 _PATIENCE_S = 180  # a deadline for a very busy machine
 _LOGGED = ("retried", "raced", "caught_up", "abandoned")
 _KNOWN = {200, 400, 503}
 _BOTH = 0.4  # of the kills of the database
+_HELD_ROWS, _HOLD_UP_S = 20, 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +102,7 @@ async def strikes(deployment: Deployment, plan: Plan, rng: random.Random, counts
         if is_over or lasted_s >= plan.seconds + _PATIENCE_S:
             break
         await asyncio.sleep(rng.uniform(0.2, plan.calm_s))
-        await _strike(deployment, number, rng, counts)
+        await (_hold_up if number % 4 == 3 else _strike)(deployment, number, rng, counts)
 
 
 def _was_a_storm(deployment: Deployment, plan: Plan, counts: Counter[str]) -> bool:
@@ -109,42 +115,43 @@ async def weather(deployment: Deployment, plan: Plan, disaster: Disaster = strik
     rng = random.Random(plan.seed)
     history, report, statuses = History(), Report(plan), Counter[int]()
     async with AsyncExitStack() as stack:
-        http = await stack.enter_async_context(_counting(statuses))
-        proxy = Proxy(deployment.ports, random.Random(rng.random()), history.dropped)
+        http = await stack.enter_async_context(counting(statuses))
+        port = deployment.front_port
+        proxy = Proxy(deployment.ports, random.Random(rng.random()), history.dropped, port=port)
         await stack.enter_async_context(proxy)
+        seeded = plan.sessions - plan.token_sources
+        makers = [ProofMaker() for _ in range(seeded // _BOUND_OF)]
+        tokens = await deployment.seed(seeded, [maker.jkt for maker in makers])
         clients: list[Client] = [
-            HonestClient(f"client-{number}", token, proxy.url, http, history, random.Random(rng.random()), _FORGETFUL)
-            for number, token in enumerate(await deployment.seed(plan.sessions - plan.token_sources))
+            HonestClient(
+                f"client-{number}", token, proxy.url, http, history, random.Random(rng.random()), _FORGETFUL, maker
+            )
+            for number, (token, maker) in enumerate(zip_longest(tokens, makers))
         ]
         for number in range(plan.token_sources):
             storage = FileStorage(deployment.folder / f"tokens-{number}.json") if number % 2 else MemoryStorage()
-            real = RealClient(f"token-source-{number}", TokenSource(proxy.url, storage=storage, session=http), history)
+            dpop = number % _BOUND_OF < _BOUND_OF // 2
+            source = TokenSource(proxy.url, storage=storage, session=http, dpop=dpop)
+            real = RealClient(f"token-source-{number}", source, history, bound=dpop)
             stack.push_async_callback(real.aclose)
             await real.log_in(USERNAME, PASSWORD)
             clients.append(real)
         proxy.misbehave(WEIGHTS)
         await _refreshing(clients, plan.pause_s, rng, disaster(deployment, plan, rng, history.counts))
         proxy.behave()
+        bound = [client for client in clients if client.name in history.bound and not client.turned_away]
+        await _each(client.refresh() for client in bound)  # so that each has a spent token
+        await _each(_replay(client, proxy.url, http, history) for client in bound if not client.turned_away)
         await _each(client.settle() for client in clients if not client.turned_away)
         report.violations += _behind_the_answers(deployment, plan)
-        await _each(_replay(client, proxy.url, http, history) for client in clients if not client.turned_away)
+        unbound = [client for client in clients if client.name not in history.bound and not client.turned_away]
+        await _each(_replay(client, proxy.url, http, history) for client in unbound)
         report.counts = history.counts + Counter({str(fate): count for fate, count in proxy.fates.items()})
     report.counts["lost sessions"] = sum(client.turned_away for client in clients)
     for kind in _LOGGED:
         report.counts[kind] = deployment.count(f"rotation.{kind}")
-    report.violations += violations(history.events, history.first) + _strange_answers(statuses)
+    report.violations += violations(history.events, history.first, history.bound) + _strange_answers(statuses)
     return report
-
-
-def _counting(statuses: Counter[int]) -> aiohttp.ClientSession:
-    """Return a session that counts the status of each answer, of those too that a client takes for none."""
-
-    async def count_it(_session: object, _context: object, heard: aiohttp.TraceRequestEndParams) -> None:
-        statuses[heard.response.status] += 1
-
-    trace = aiohttp.TraceConfig()
-    trace.on_request_end.append(count_it)
-    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=_CONNECTIONS), trace_configs=[trace])
 
 
 def _strange_answers(statuses: Counter[int]) -> list[str]:
@@ -190,6 +197,16 @@ async def _strike(deployment: Deployment, number: int, rng: random.Random, count
         await process.start_when_possible()
 
 
+async def _hold_up(deployment: Deployment, number: int, rng: random.Random, counts: Counter[str]) -> None:
+    """Stop a process where it stands, in a transaction perhaps, and hold some rows in one; let both go on."""
+    del number
+    counts["stops of auth processes"] += 1
+    async with deployment.database.held_rows(rng.randint(1, _HELD_ROWS)) as held:
+        counts["held rows"] += held
+        with rng.choice(deployment.processes).paused():
+            await asyncio.sleep(rng.uniform(0, _HOLD_UP_S))
+
+
 async def _each(work: Iterable[Awaitable[None]]) -> None:
     """Run all at once; whoever is turned away is in the history."""
     for result in await asyncio.gather(*work, return_exceptions=True):
@@ -198,7 +215,7 @@ async def _each(work: Iterable[Awaitable[None]]) -> None:
 
 
 async def _replay(client: Client, url: str, http: aiohttp.ClientSession, history: History) -> None:
-    """Present the token that the client spent last, as a thief who copied it but not the key."""
+    """Present the token that the client spent last, as a thief who copied it, but neither journal nor key."""
     token = history.spent_token(client.name)
     # Asked once: a second question would find the session over. All thieves ask at the same moment.
     answer = await present(http, url, token, "the-thief-makes-one-up", _PATIENT)

@@ -107,12 +107,14 @@ async def test_a_read_only_postgresql(tmp_path: Path, postgresql: Postgres) -> N
     async with one_session(tmp_path, postgresql) as session:
         postgresql.cluster.execute("ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()")
         await eventually(lambda: postgresql.query("SHOW default_transaction_read_only") == ["on"])
-        refused = await session.refresh()
+        refused, readiness = await session.refresh(), await session.readiness(503)
         generation = postgresql.query(_GENERATION)
         postgresql.cluster.execute("ALTER SYSTEM RESET default_transaction_read_only", "SELECT pg_reload_conf()")
         answer = await session.recovered()
+        after = await session.readiness(200)
 
     assert UNAVAILABLE == refused
+    assert (503, 200) == (readiness, after)
     assert ["0"] == generation
     assert 200 == answer.status
 
@@ -183,11 +185,14 @@ async def test_a_full_disk_under_sqlite(tmp_path: Path, sqlite: Sqlite) -> None:
         used = sqlite.path.with_name("auth.db-wal").stat().st_size
         resource.prlimit(session.process.pid, resource.RLIMIT_FSIZE, (used, most))
         refused = [await session.refresh() for _ in range(3)]
+        readiness = await session.readiness(503)
         resource.prlimit(session.process.pid, resource.RLIMIT_FSIZE, (most, most))
         generation = sqlite.query(_GENERATION)
         answer = await session.refresh()
+        after = await session.readiness(200)
 
     assert [UNAVAILABLE] * 3 == refused
+    assert (503, 200) == (readiness, after)
     assert ["0"] == generation
     assert 200 == answer.status
 
@@ -235,10 +240,13 @@ async def test_a_postgresql_schema_that_is_behind(tmp_path: Path, postgresql: Po
     assert "run `python -m auth_service migrate`" in err
 
 
-# Forked after the imports, they really start at once.
+# Forked after the imports, they really start at once. The end of a process does not look through what is frozen.
 _TEN_TIMES_MIGRATE = """
-import os, sys
+import gc, os, sys
+import alembic.command
 from auth_service.cli import main
+from auth_service.store import postgresql
+gc.freeze()
 for _ in range(10):
     if os.fork() == 0:
         sys.argv = ["auth_service", "migrate"]
@@ -255,6 +263,6 @@ def test_ten_processes_migrate_at_once(tmp_path: Path, database: Database) -> No
     done = subprocess.run(command, env=env, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=60)
 
     assert 0 == done.returncode, done.stderr
-    assert 1 == done.stdout.count("schema empty → ")
+    assert 1 == done.stdout.count("schema empty -> ")
     assert 9 == done.stdout.count("already there")
     assert 1 == len(database.query("SELECT version_num FROM alembic_version"))

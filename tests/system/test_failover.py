@@ -16,7 +16,7 @@ from tests.system.replication import Replicated, replicated
 from tests.system.storm import Plan, weather
 
 _SEED = int(os.environ.get("CHAOS_SEED", "1"))
-_MISSED, _CAUGHT_UP = 150, 20  # rotations
+_MISSED, _CAUGHT_UP = 60, 10  # rotations
 _PATIENCE_S = 120  # a deadline for a very busy machine
 _PAUSE_S = 0.1
 
@@ -53,7 +53,7 @@ async def _metric(http: aiohttp.ClientSession, deployment: Deployment, line: str
 
 async def test_a_synchronous_standby_takes_over_without_loss(tmp_path: Path) -> None:
     """Each answered rotation is on the standby: promoted, it goes on where the killed primary stopped."""
-    plan = Plan(_SEED, seconds=0)
+    plan = Plan(_SEED, seconds=0, sessions=60)
     async with replicated(synchronous=True) as database, deployed(tmp_path, database, 2) as deployment:
         report = await weather(deployment, plan, _fails_over)
 
@@ -63,7 +63,7 @@ async def test_a_synchronous_standby_takes_over_without_loss(tmp_path: Path) -> 
 
 async def test_an_asynchronous_standby_takes_over_and_catches_up(tmp_path: Path) -> None:
     """The standby missed the newest rotations: their clients stay in, and spent tokens still end their session."""
-    plan = Plan(_SEED, seconds=0, loses_writes=True)
+    plan = Plan(_SEED, seconds=0, sessions=60, loses_writes=True)
     async with (
         replicated(synchronous=False) as database,
         deployed(tmp_path, database, 2) as deployment,
@@ -95,6 +95,7 @@ async def test_a_thief_gains_nothing_from_a_forgotten_rotation(tmp_path: Path) -
     ):
         (token,) = await deployment.seed(1)
         url = deployment.processes[0].url
+        await database.caught_up()
         await database.link.cut()
         chain = [token]
         for number in range(3):

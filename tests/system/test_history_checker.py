@@ -66,6 +66,17 @@ def test_a_thief_who_is_not_caught_is_a_violation(status: int, reason: str) -> N
     assert [f"a spent token of zs was answered with {status} {reason}".rstrip()] == violations(events, _FIRST)
 
 
+def test_a_thief_without_the_key_of_a_bound_session_does_nothing() -> None:
+    """He is told so, and the client settles after him; to be found out by rotation would be an end that he caused."""
+    *chain, settled, replayed = _good()
+    unproven = Replayed("zs", "t2", 400, "unproven")
+
+    assert [] == violations([*chain, unproven, settled], _FIRST, {"zs"})
+    assert ["a spent token of zs was answered with 400 reused"] == violations(
+        [*chain, replayed, settled], _FIRST, {"zs"}
+    )
+
+
 def test_a_chain_that_bites_its_tail_ends_the_check() -> None:
     """A successor that is an old token is caught, and walking the chain ends."""
     found = violations([Rotated("t0", "t1"), Rotated("t1", "t0")], _FIRST)

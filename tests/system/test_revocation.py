@@ -2,15 +2,20 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
 import aiohttp
 import pytest
+import pytest_asyncio
 from multidict import CIMultiDictProxy
 from yarl import URL
 
+from dualtoken.auth_service.domain.clock import wall_clock
+from dualtoken.auth_service.domain.models import User as Account
+from dualtoken.auth_service.store.sql import open_store
+from tests.auth_service.running import FAST_HASHER
 from tests.system.calls import home, log_in, post, refresh
 from tests.system.following import auth_with_feed, follower_of, honoured, revoked, revoked_from_the_start
 from tests.system.processes import PASSWORD, Deployment, Service, succeed
@@ -24,14 +29,22 @@ AGE = "resource_revocations_age_seconds"
 class User:
     """A user with two sessions, and an operator at the command line."""
 
-    def __init__(self, deployment: Deployment, http: aiohttp.ClientSession, auth: Service) -> None:
-        self.deployment, self.http, self.auth = deployment, http, auth
+    def __init__(
+        self, deployment: Deployment, http: aiohttp.ClientSession, auth: Service, username: str = "zs"
+    ) -> None:
+        self.deployment, self.http, self.auth, self.username = deployment, http, auth, username
         self.one: Tokens = {}
         self.other: Tokens = {}
 
     async def log_in_twice(self) -> None:
         """Open both sessions."""
-        self.one, self.other = [await log_in(self.http, self.auth) for _ in range(2)]
+        self.one, self.other = [await log_in(self.http, self.auth, username=self.username) for _ in range(2)]
+
+    async def register(self) -> None:
+        """Add the user's account."""
+        account = Account(self.username, self.username, f"{self.username}@example.org", "read write")
+        async with open_store(str(self.deployment.auth["AUTH_DATABASE_URL"])) as store:
+            assert await store.add_user(account, FAST_HASHER.hash(PASSWORD), now=wall_clock())
 
     async def log_out(self, **members: object) -> None:
         """Log the first session out."""
@@ -68,15 +81,15 @@ class User:
 
     async def revoke_all_sessions(self) -> None:
         """End all sessions of the user on the command line."""
-        await succeed("auth_service", "sessions", "revoke", "--user", "zs", settings=self.deployment.auth)
+        await succeed("auth_service", "sessions", "revoke", "--user", self.username, settings=self.deployment.auth)
 
     async def disable(self) -> None:
         """Disable the user on the command line."""
-        await succeed("auth_service", "users", "disable", "zs", settings=self.deployment.auth)
+        await succeed("auth_service", "users", "disable", self.username, settings=self.deployment.auth)
 
     async def set_password(self) -> None:
         """Set the user's password on the command line."""
-        command = ("users", "set-password", "zs")
+        command = ("users", "set-password", self.username)
         await succeed("auth_service", *command, settings=self.deployment.auth, stdin=f"{PASSWORD} anew\n")
 
     async def _first_id(self) -> str:
@@ -90,6 +103,16 @@ class User:
 
 def _reason(answer: tuple[int, Tokens]) -> tuple[int, Any]:
     return answer[0], answer[1].get("reason")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def services(shared_deployment: Deployment) -> AsyncIterator[tuple[Service, Service]]:
+    """An auth service and a resource service that follows it, for tests each of which has a user of its own."""
+    async with (
+        auth_with_feed(shared_deployment) as auth,
+        follower_of(shared_deployment, auth.url) as resource,
+    ):
+        yield auth, resource
 
 
 @pytest.mark.parametrize(
@@ -107,21 +130,26 @@ def _reason(answer: tuple[int, Tokens]) -> tuple[int, Any]:
     ],
 )
 async def test_the_end_of_a_session_reaches_the_resource_service(
-    deployment: Deployment, http: aiohttp.ClientSession, end: Callable[[User], Awaitable[None]], ends_all: bool
+    shared_deployment: Deployment,
+    http: aiohttp.ClientSession,
+    services: tuple[Service, Service],
+    end: Callable[[User], Awaitable[None]],
+    ends_all: bool,
 ) -> None:
     """An access token that was honoured, and is remembered as good, is refused; a session that goes on is not."""
-    async with auth_with_feed(deployment) as auth, follower_of(deployment, auth.url) as resource:
-        user = User(deployment, http, auth)
-        await user.log_in_twice()
-        for tokens in (user.one, user.other):
-            await honoured(http, resource, tokens["access_token"])
-        await end(user)
+    auth, resource = services
+    user = User(shared_deployment, http, auth, username=end.__name__)
+    await user.register()
+    await user.log_in_twice()
+    for tokens in (user.one, user.other):
+        await honoured(http, resource, tokens["access_token"])
+    await end(user)
 
-        await revoked(http, resource, user.one["access_token"])
-        if ends_all:
-            await revoked(http, resource, user.other["access_token"])
-        else:
-            assert 200 == (await home(http, resource, user.other["access_token"]))[0]
+    await revoked(http, resource, user.one["access_token"])
+    if ends_all:
+        await revoked(http, resource, user.other["access_token"])
+    else:
+        assert 200 == (await home(http, resource, user.other["access_token"]))[0]
 
 
 async def test_a_resource_service_that_was_down_has_missed_nothing(

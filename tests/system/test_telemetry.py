@@ -9,7 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from client import BearerAuth, TokenSource
+from dualtoken.client import BearerAuth, TokenSource
 from tests.system.otlp import Span, collecting
 from tests.system.processes import PASSWORD, REPOSITORY, Deployment, environment, run
 from tests.system.test_traces import SENT, TRACE_ID, spoiling_the_first
@@ -45,7 +45,7 @@ async def test_spans_of_both_services_share_the_callers_trace(deployment: Deploy
             ) as http,
         ):
             opened = await tokens.login("zs", PASSWORD)
-            async with http.get(resource.url / "home", params={"token": "4711"}, headers=SENT) as answer:
+            async with http.get(resource.url / "home", params={"token": "who-asks"}, headers=SENT) as answer:
                 assert 200 == answer.status
             spans = await collector.until(lambda all_: 3 == sum(span.trace_id == TRACE_ID for span in all_))
     ours = [span for span in spans if span.trace_id == TRACE_ID]
@@ -59,7 +59,7 @@ async def test_spans_of_both_services_share_the_callers_trace(deployment: Deploy
     assert ["00f067aa0ba902b7"] * 2 == [span.parent_id for span in ours if span.service == "resource_service"]
     assert {"http.request.method", "http.route", "http.response.status_code"} == set(ours[0].attributes)
     assert [TRACE_ID] == [line["trace_id"] for line in logged if line["event"] == "request.refused"]
-    assert not [secret for secret in (opened.access_token, opened.refresh_token, "4711") if secret in str(spans)]
+    assert not [secret for secret in (opened.access_token, opened.refresh_token, "who-asks") if secret in str(spans)]
 
 
 async def test_a_request_without_a_trace_begins_one(deployment: Deployment) -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+import pytest_asyncio
 from multidict import CIMultiDict
 from yarl import URL
 
-from client import AuthUnavailable, BearerAuth, TokenSource
+from dualtoken.client import AuthUnavailable, BearerAuth, TokenSource
 from tests.system.certificates import Certificates, issue
 from tests.system.processes import PASSWORD, Deployment, Service
 
@@ -18,21 +19,21 @@ HSTS = "Strict-Transport-Security"
 SAFE = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY"}
 
 
-@pytest.fixture
-def certificates(tmp_path: Path) -> Certificates:
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     """What both services show."""
-    return issue(tmp_path / "tls")
+    return issue(tmp_path_factory.mktemp("certificates") / "tls")
 
 
-@pytest.fixture(params=[1, 2], ids=["one process", "two workers"])
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=[1, 2], ids=["one process", "two workers"])
 async def services(
-    request: pytest.FixtureRequest, deployment: Deployment, certificates: Certificates
+    request: pytest.FixtureRequest, shared_deployment: Deployment, certificates: Certificates
 ) -> AsyncIterator[tuple[Service, Service]]:
     """Both services over TLS."""
     files = {"TLS_CERT": certificates.certificate, "TLS_KEY": certificates.key, "WORKERS": request.param}
     async with (
-        deployment.auth_service(**{f"AUTH_{name}": value for name, value in files.items()}) as auth,
-        deployment.resource_service(**{f"RESOURCE_{name}": value for name, value in files.items()}) as resource,
+        shared_deployment.auth_service(**{f"AUTH_{name}": value for name, value in files.items()}) as auth,
+        shared_deployment.resource_service(**{f"RESOURCE_{name}": value for name, value in files.items()}) as resource,
     ):
         yield auth, resource
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import aiohttp
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 
-from client import BearerAuth, TokenSource
+from dualtoken.client import BearerAuth, TokenSource
 from tests.system.processes import PASSWORD, Deployment, Service
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"

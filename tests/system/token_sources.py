@@ -2,7 +2,7 @@
 
 import asyncio
 
-from client import LoginRequired, RefreshRejected, RefreshUnavailable, TokenSource
+from dualtoken.client import LoginRequired, RefreshRejected, RefreshUnavailable, TokenSource
 from tests.system.history import History, Settled
 from tests.system.honest import TurnedAway
 
@@ -12,9 +12,11 @@ _PAUSE_S = 0.1
 class RealClient:
     """A token source; resource servers are taken to refuse each access token at once."""
 
-    def __init__(self, name: str, source: TokenSource, history: History) -> None:
+    def __init__(self, name: str, source: TokenSource, history: History, *, bound: bool) -> None:
         self.name, self.turned_away = name, False
         self._source, self._history = source, history
+        if bound:
+            history.bound.add(name)
 
     async def log_in(self, username: str, password: str) -> None:
         """Log in; the chain begins with the refresh token of the answer."""

@@ -1,8 +1,7 @@
-"""Run by Alembic. The connection, and with it the transaction and the lock, is that of ``store.migrate``."""
+"""Run by Alembic. The connection is that of ``store.migrate``; on SQLite it has begun a transaction for all."""
 
 from alembic import context
 
-from auth_service.store.schema import metadata
-
-context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
-context.run_migrations()
+context.configure(connection=context.config.attributes["connection"], transaction_per_migration=True)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,13 +1,15 @@
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from auth_service.models import Session, User, new_session_id
-from auth_service.store import Store
-from auth_service.store.migrate import upgrade
-from auth_service.store.sql import open_database, open_store
+from dualtoken.auth_service.domain.models import Session, User, new_session_id
+from dualtoken.auth_service.store import Store
+from dualtoken.auth_service.store.database_url import sqlite_file
+from dualtoken.auth_service.store.migrate import upgrade
+from dualtoken.auth_service.store.sql import open_database, open_store
 from tests.auth_service.running import START_MS
 from tests.postgresql import Cluster
 
@@ -44,13 +46,15 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'auth.db'}"
     url: str = request.getfixturevalue("postgresql_url")
     cluster: Cluster = request.getfixturevalue("postgresql")
-    cluster.execute("TRUNCATE users, sessions", database="contracts")
+    cluster.execute("TRUNCATE users, sessions, spent_assertions", database="contracts")
     return url
 
 
 @pytest.fixture
-async def store(url: str, user: User) -> AsyncIterator[Store]:
+async def store(url: str, user: User, migrated: Path) -> AsyncIterator[Store]:
     """An open store with one user."""
+    if (path := sqlite_file(url)) is not None and not path.exists():
+        shutil.copyfile(migrated, path)
     async with open_store(url) as store:
         assert await store.add_user(user, HASH, now=START_MS)
         yield store

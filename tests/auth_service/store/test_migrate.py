@@ -1,6 +1,4 @@
 import asyncio
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import asyncpg
@@ -9,12 +7,17 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import text
 
-from auth_service.errors import StartupError, Unavailable
-from auth_service.store.migrate import LOCK, require_current_schema, upgrade
-from auth_service.store.schema import metadata
-from auth_service.store.sql import open_database
-from tests.auth_service.store.conftest import migrate
+from dualtoken.auth_service.errors import StartupError, Unavailable
+from dualtoken.auth_service.store import migrate as migrations
+from dualtoken.auth_service.store.migrate import require_current_schema, upgrade
+from dualtoken.auth_service.store.postgresql_migration import LOCK
+from dualtoken.auth_service.store.schema import metadata
+from dualtoken.auth_service.store.sql import open_database, open_store
+from tests.auth_service.store.conftest import EVERY_DATABASE, migrate
+from tests.auth_service.store.test_sql_transactions import run_sql
 from tests.postgresql import Cluster
+
+NEWEST = max(path.name[:4] for path in Path(migrations.__file__).with_name("migrations").glob("versions/*.py"))
 
 
 async def test_migrating_twice_is_migrating_once(url: str) -> None:
@@ -25,6 +28,7 @@ async def test_migrating_twice_is_migrating_once(url: str) -> None:
     assert (head, head) == await migrate(url)
 
 
+@EVERY_DATABASE
 async def test_migrations_and_tables_agree(url: str) -> None:
     """The migrated schema is exactly the one that the code declares."""
     await migrate(url)
@@ -54,7 +58,7 @@ async def test_a_migration_takes_as_long_as_it_needs(postgresql: Cluster, monkey
     lock = other.transaction()
     await lock.start()
     await other.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
-    monkeypatch.setattr("auth_service.store.postgresql.TRANSACTION_S", 0.3)
+    monkeypatch.setattr("dualtoken.auth_service.store.postgresql.TRANSACTION_S", 0.3)
     migrating = asyncio.create_task(migrate(url))
     database = open_database(url)
     with pytest.raises(Unavailable):
@@ -68,21 +72,28 @@ async def test_a_migration_takes_as_long_as_it_needs(postgresql: Cluster, monkey
     await other.close()
 
 
-async def test_a_newer_schema_is_refused(url: str, tmp_path: Path) -> None:
-    """Older code does not touch a database of newer code."""
+@EVERY_DATABASE
+async def test_a_newer_schema_is_refused(url: str) -> None:
+    """Older code does not touch a database of newer code, unless it is told that it may."""
     await migrate(url)
-    with closing(sqlite3.connect(tmp_path / "auth.db", isolation_level=None)) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
-
-    with pytest.raises(StartupError, match=r"9999.*newer"):
-        await migrate(url)
+    await run_sql(url, "UPDATE alembic_version SET version_num = '9999'")
+    try:
+        with pytest.raises(StartupError, match=r"9999.*newer.*AUTH_ACCEPT_NEWER_SCHEMA"):
+            await migrate(url)
+        with pytest.raises(StartupError, match=r"9999.*newer"):
+            async with open_store(url):
+                pass
+        async with open_store(url, accept_newer=True) as store:
+            assert [] == await store.list_users()
+    finally:
+        await run_sql(url, f"UPDATE alembic_version SET version_num = '{NEWEST}'")  # noqa: S608 - a file's name
 
 
 async def test_a_schema_that_is_behind_says_what_to_do(url: str) -> None:
     """Where the service must not migrate by itself, it names the command that does."""
     database = open_database(url)
     try:
-        with pytest.raises(StartupError, match="python -m auth_service migrate"):
+        with pytest.raises(StartupError, match=r"run `python -m dualtoken\.auth_service migrate`"):
             await require_current_schema(database)
         await upgrade(database)
         await require_current_schema(database)

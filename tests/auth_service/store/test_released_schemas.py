@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from alembic.script import ScriptDirectory
 
-from auth_service.models import Client, Credentials, Presented, Session, User
-from auth_service.rotation import Kind, Policy
-from auth_service.store import migrate
-from auth_service.store.sql import SqlStore, open_database
+from dualtoken.auth_service.domain.models import Credentials, Device, Presented, Session, User
+from dualtoken.auth_service.domain.rotation import Kind, RotationPolicy
+from dualtoken.auth_service.store import migrate
+from dualtoken.auth_service.store.sql import SqlStore, open_database
 from tests.auth_service.store.conftest import DAY
 from tests.postgresql import Cluster
 
@@ -57,7 +57,7 @@ async def test_data_of_a_released_schema_comes_forward(empty: str, revision: str
         store = SqlStore(database)
         users = [await store.find_credentials(name) for name in ("zs", "李四")]
         sessions = [await store.find_session(id_) for id_ in ("AAAAAAAAAAAAAAAAAAAAAA", "AQEBAQEBAQEBAQEBAQEBAQ")]
-        policy = Policy(refresh_ttl=DAY, grace=0)
+        policy = RotationPolicy(refresh_ttl=DAY, grace=0)
         [outcome] = await store.rotate([Presented("AAAAAAAAAAAAAAAAAAAAAA", 7)], now=1700000002000, policy=policy)
     finally:
         await database.close()
@@ -65,8 +65,8 @@ async def test_data_of_a_released_schema_comes_forward(empty: str, revision: str
     assert (Kind.ROTATE, 8) == (outcome.kind, outcome.generation)
     assert [Credentials(ZS, "$argon2id$v=19$stored"), Credentials(LS, "$argon2id$v=19$other")] == users
     created, rotated, expires = 1700000000000, 1700000001000, 1702592000000
-    curl = Client("curl/8", "127.0.0.1")
-    ended = (1700000000005, "user_disabled", Client("", "::1"))
+    curl = Device("curl/8", "127.0.0.1")
+    ended = (1700000000005, "user_disabled", Device("", "::1"))
     assert [
         Session("AAAAAAAAAAAAAAAAAAAAAA", ZS, 7, rotated, "digest", created, expires, client=curl),
         Session("AQEBAQEBAQEBAQEBAQEBAQ", LS, 2**32 - 1, rotated, None, created, expires, *ended),

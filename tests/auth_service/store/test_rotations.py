@@ -5,16 +5,17 @@ from collections.abc import Sequence
 
 import pytest
 
-from auth_service.models import Presented, Session, new_session_id
-from auth_service.rotation import GRANTED, MAX_GENERATION, Kind, Outcome, Policy
-from auth_service.store import Store
-from auth_service.store.sql import open_store
+from dualtoken.auth_service.domain.models import Presented, Session, always, new_session_id
+from dualtoken.auth_service.domain.rotation import GRANTED, MAX_GENERATION, Kind, Outcome, RotationPolicy
+from dualtoken.auth_service.store import Store
+from dualtoken.auth_service.store.sql import open_store
+from dualtoken.auth_service.use_cases.held_rows import until_free
 from tests.auth_service.running import START_MS
 from tests.auth_service.store.conftest import DAY, EVERY_DATABASE, HASH
 
 pytestmark = EVERY_DATABASE
 
-POLICY = Policy(refresh_ttl=7 * DAY, grace=10_000)
+POLICY = RotationPolicy(refresh_ttl=7 * DAY, grace=10_000)
 
 
 async def present(store: Store, *batch: Presented, now: int = START_MS) -> list[Outcome]:
@@ -34,6 +35,25 @@ async def test_a_rotation_updates_the_row(store: Store, session: Session) -> Non
 
     assert Outcome(Kind.ROTATE, 1, 0, rotated) == outcome
     assert rotated == await store.find_session(session.id)
+
+
+async def test_a_rotation_reads_the_claims_anew(store: Store, session: Session) -> None:
+    """The user's claims are those that were set last; the session's are those that it began with."""
+    began = session._replace(id=new_session_id(), claims='{"auth_time":1,"amr":["pwd"]}')
+    await store.create_session(began, verified_hash=HASH)
+    told = []
+    for generation, claims in enumerate(['{"tenant":"北京"}', '{"tenant":"acme"}', None]):
+        assert await store.set_claims(session.user.id, claims)
+        [outcome] = await present(store, Presented(began.id, generation))
+        assert outcome.session is not None
+        told.append((outcome.session.user.claims, outcome.session.claims))
+
+    assert [(claims, began.claims) for claims in ('{"tenant":"北京"}', '{"tenant":"acme"}', None)] == told
+
+
+async def test_claims_of_an_unknown_user_are_not_set(store: Store) -> None:
+    """Nothing is done for a user who does not exist."""
+    assert not await store.set_claims("nobody", "{}")
 
 
 async def test_a_rotation_without_key_clears_the_digest(store: Store, session: Session) -> None:
@@ -142,8 +162,34 @@ async def test_a_disabled_user_is_refused_though_the_session_lives(store: Store,
 
 async def test_of_many_writers_one_advances(url: str, store: Store, session: Session) -> None:
     """Of 64 presentations of one token over two open stores, in transactions of their own, one rotates."""
+
+    async def decided(each: Store) -> Outcome:
+        async def once() -> Outcome | None:
+            return (await present(each, Presented(session.id, 0)))[0]
+
+        return await until_free(once, always, within_s=60)
+
     async with open_store(url) as other:
-        presentations = [present(each, Presented(session.id, 0)) for each in (store, other) * 32]
-        outcomes = [outcome for [outcome] in await asyncio.gather(*presentations)]
+        outcomes = await asyncio.gather(*(decided(each) for each in (store, other) * 32))
 
     assert [(Kind.RACE, 1)] * 63 + [(Kind.ROTATE, 1)] == sorted(kinds(outcomes))
+
+
+async def test_a_bound_session_advances_by_a_proof_of_its_key_alone(store: Store, new_session: Session) -> None:
+    """Without one, or with another's, nothing of it changes; the rest of the batch goes on."""
+    bound, free = new_session._replace(jkt="k" * 43), new_session._replace(id=new_session_id())
+    for each in (bound, free):
+        await store.create_session(each, verified_hash=HASH)
+    presented = [
+        Presented(bound.id, 0),
+        Presented(free.id, 0, "d" * 64),
+        Presented(bound.id, 5, "d" * 64, jkt="x" * 43),
+        Presented(bound.id, 0, "e" * 64, jkt="k" * 43),
+        Presented(bound.id, 0, jkt="k" * 43),
+    ]
+    outcomes = await present(store, *presented, now=START_MS + 1)
+    found = await store.find_session(bound.id)
+
+    assert [Kind.UNPROVEN, Kind.ROTATE, Kind.UNPROVEN, Kind.ROTATE, Kind.RETRY] == [each.kind for each in outcomes]
+    assert found is not None
+    assert (1, "e" * 64, "k" * 43, None) == (found.generation, found.idempotency_digest, found.jkt, found.revoked_at)

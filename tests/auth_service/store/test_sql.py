@@ -6,16 +6,17 @@ import pytest
 from sqlalchemy import Connection
 from sqlalchemy.dialects import postgresql, sqlite
 
-from auth_service.models import Client, RevocationReason, Session, User, new_session_id
-from auth_service.rotation import Policy
-from auth_service.store import SessionLimit, Store
-from auth_service.store.sql import open_database, open_store, revoked_since
+from dualtoken.auth_service.domain.clock import wall_clock
+from dualtoken.auth_service.domain.models import Device, RevocationReason, Session, User, new_session_id
+from dualtoken.auth_service.domain.rotation import RotationPolicy
+from dualtoken.auth_service.store import Kept, SessionLimit, Store
+from dualtoken.auth_service.store.sql import open_database, open_store, revoked_since
 from tests.auth_service.running import START_MS
 from tests.auth_service.store.conftest import DAY, EVERY_DATABASE, HASH
 
 pytestmark = EVERY_DATABASE
 
-POLICY = Policy(refresh_ttl=7 * DAY, grace=10_000)
+POLICY = RotationPolicy(refresh_ttl=7 * DAY, grace=10_000)
 OTHER = User("u-2", "mk", "mk@example.org", "read")
 LATER = START_MS + 1000
 
@@ -89,7 +90,7 @@ async def test_a_new_password_revokes_all_but_one_session(store: Store, session:
     """A change of password ends every other session of that user in the same transaction."""
     kept = await add_session(store, session)
 
-    assert 1 == await store.set_password("u-1", "new", replacing=HASH, keep=kept.id, now=LATER)
+    assert 1 == await store.set_password("u-1", "new", replacing=HASH, keep=Kept(kept.id, POLICY), now=LATER)
     assert ["password_changed", None] == await revoked(store, session, kept)
     found = await store.find_credentials("zs")
     assert found is not None
@@ -101,6 +102,34 @@ async def test_a_password_changed_meanwhile_is_not_overwritten(store: Store, ses
     assert None is await store.set_password("u-1", "new", replacing="older", keep=None, now=LATER)
     assert [None] == await revoked(store, session)
     assert None is await store.set_password("nobody", "new", replacing=None, keep=None, now=LATER)
+
+
+@pytest.mark.parametrize("end", ["disabled", "revoked", "idle", "expired", "another's"])
+async def test_a_session_that_has_ended_changes_no_password(store: Store, session: Session, end: str) -> None:
+    """What ended the session or disabled the user while the new password was hashed wins: nothing is stored."""
+    other, now = await add_session(store, session), LATER
+    if end == "disabled":
+        await store.set_disabled("zs", disabled=True, now=LATER)
+    elif end == "revoked":
+        await store.revoke(session.id, RevocationReason.LOGOUT, now=LATER)
+    elif end == "another's":
+        assert await store.add_user(OTHER, HASH, now=LATER)
+        session = await add_session(store, session, user=OTHER)
+    else:
+        now += {"idle": POLICY.refresh_ttl, "expired": 30 * DAY}[end]
+    before = await revoked(store, other)
+
+    assert None is await store.set_password("u-1", "new", replacing=HASH, keep=Kept(session.id, POLICY), now=now)
+    found = await store.find_credentials("zs")
+    assert found is not None
+    assert (HASH, before) == (found.password_hash, await revoked(store, other))
+
+
+async def test_an_operator_sets_the_password_of_a_disabled_user(store: Store) -> None:
+    """Without a session to keep, nothing has to be alive."""
+    await store.set_disabled("zs", disabled=True, now=LATER)
+
+    assert 0 == await store.set_password("u-1", "new", replacing=None, keep=None, now=LATER)
 
 
 async def test_a_strengthened_hash_revokes_nothing(store: Store, session: Session) -> None:
@@ -115,7 +144,7 @@ async def test_a_strengthened_hash_revokes_nothing(store: Store, session: Sessio
 
 async def test_a_session_is_found_as_it_was_stored(store: Store, new_session: Session) -> None:
     """Every field comes back."""
-    stored = await add_session(store, new_session, client=Client("Firefox", "192.0.2.1"))
+    stored = await add_session(store, new_session, client=Device("Firefox", "192.0.2.1"))
 
     assert stored == await store.find_session(stored.id)
     assert None is await store.find_session("unknown")
@@ -293,3 +322,27 @@ async def test_the_feed_reads_by_its_index(url: str, store: Store, session: Sess
 
     assert "ix_sessions_revoked_at" in steps
     assert [] == [scan for scan in ("SCAN sessions", "Seq Scan") if scan in steps]
+
+
+async def test_revocations_come_in_pages(store: Store, session: Session) -> None:
+    """Behind the last entry of a page the next one begins, also within a millisecond."""
+    added = [await add_session(store, session) for _ in range(5)]
+    for number, each in enumerate(added):
+        await store.revoke(each.id, RevocationReason.LOGOUT, now=LATER + number // 4)
+    whole = await store.revocations(since=0)
+    pages, since, after = [], 0, ""
+    while page := await store.revocations(since=since, after=after, limit=2):
+        pages.append(page)
+        since, after = page[-1].revoked_at, page[-1].session_id
+
+    assert [2, 2, 1] == [len(page) for page in pages]
+    assert whole == [entry for page in pages for entry in page]
+
+
+async def test_the_time_that_a_database_tells(store: Store, session: Session) -> None:
+    """Its clock where it has one; else the newest time that stands in it."""
+    before = wall_clock()
+    reading = await store.read_clock()
+
+    expected = range(before - 60_000, wall_clock() + 60_000) if reading.is_clock else [session.rotated_at]
+    assert reading.at in expected

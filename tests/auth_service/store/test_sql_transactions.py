@@ -4,18 +4,18 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from auth_service.errors import Unavailable
-from auth_service.models import Session, new_session_id
-from auth_service.rotation import Policy
-from auth_service.store import SessionLimit, Store
-from auth_service.store.sql import open_database
+from dualtoken.auth_service.domain.models import Session, new_session_id
+from dualtoken.auth_service.domain.rotation import RotationPolicy
+from dualtoken.auth_service.errors import Unavailable
+from dualtoken.auth_service.store import SessionLimit, Store
+from dualtoken.auth_service.store.sql import open_database
 from tests.auth_service.running import START_MS
 from tests.auth_service.store.conftest import DAY, EVERY_DATABASE, HASH
 
 pytestmark = EVERY_DATABASE
 
 LATER = START_MS + 1000
-ONE = SessionLimit(1, Policy(refresh_ttl=7 * DAY, grace=10_000))
+ONE = SessionLimit(1, RotationPolicy(refresh_ttl=7 * DAY, grace=10_000))
 
 
 async def break_revocation(url: str) -> None:

@@ -2,7 +2,7 @@ import ipaddress
 
 import pytest
 
-from auth_service.web.addresses import is_overlooked_proxy, nearest_untrusted
+from dualtoken.auth_service.web.addresses import is_overlooked_proxy, nearest_untrusted
 from tests.auth_service.running import Auth
 
 TRUSTED = (ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00::/8"))
@@ -28,6 +28,12 @@ TRUSTED = (ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00::/8"))
         ("10.0.0.1", ["[x]:80"], "10.0.0.1"),
         ("fd00::1", ["2001:db8::1"], "2001:db8::1"),
         ("", ["198.51.100.1"], ""),
+        ("::ffff:10.0.0.1", ["198.51.100.1"], "198.51.100.1"),
+        ("::FFFF:a00:1", ["::ffff:198.51.100.1"], "198.51.100.1"),
+        ("10.0.0.1", ["198.51.100.1", "[::ffff:10.0.0.2]:80"], "198.51.100.1"),
+        ("::ffff:192.0.2.1", ["198.51.100.1"], "192.0.2.1"),
+        ("::ffff:0:1", [], "0.0.0.1"),
+        ("::ffff:nonsense", [], "::ffff:nonsense"),
     ],
 )
 def test_the_nearest_address_that_no_trusted_proxy_has(peer: str, forwarded: list[str], client: str) -> None:
@@ -41,6 +47,9 @@ def test_the_nearest_address_that_no_trusted_proxy_has(peer: str, forwarded: lis
         ("192.168.0.1", True),
         ("127.0.0.1", True),
         ("::1", True),
+        ("::ffff:192.168.0.1", True),
+        ("::ffff:10.0.0.1", False),
+        ("::ffff:8.8.8.8", False),
         ("10.0.0.1", False),
         ("fd00::1", False),
         ("8.8.8.8", False),

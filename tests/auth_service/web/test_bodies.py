@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from aiohttp import ClientResponse
 
-from auth_service.web.bodies import MAX_BODY_BYTES, Body
-from auth_service.web.introspection import Introspect
-from auth_service.web.login import Login
-from auth_service.web.logout import Logout
-from auth_service.web.refresh import Refresh
-from auth_service.web.sessions import PasswordChange
+from dualtoken.auth_service.web.bodies import MAX_BODY_BYTES, Body
+from dualtoken.auth_service.web.grants.refresh_token import Refresh
+from dualtoken.auth_service.web.introspection import Introspect
+from dualtoken.auth_service.web.login import Login
+from dualtoken.auth_service.web.logout import Logout
+from dualtoken.auth_service.web.sessions import PasswordChange
 from tests.auth_service.running import PASSWORD, Auth
 
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
@@ -62,6 +62,33 @@ async def test_malformed_json_is_an_invalid_request(auth: Auth, path: str, body:
     response = await send(auth, path, body)
 
     assert (400, "invalid_request") == await refused(response)
+
+
+@pytest.mark.parametrize("path", ENDPOINTS)
+@pytest.mark.parametrize(
+    "extra",
+    [
+        b'"username": "zs", "refresh_token": "x"',
+        rb'"u\u0073ername": "zs", "r\u0065fresh_token": "x"',
+        b'"other": 1, "other": 1',
+        b'"other": {"a": 1, "a": 2}',
+        b'"other": [[{"a": {"b": null, "b": null}}]]',
+    ],
+)
+async def test_a_member_stands_once(auth: Auth, path: str, extra: bytes) -> None:
+    """A proxy in front may read the first of two, so that neither is read: 400, at any depth, however it is written."""
+    body = b'{"username": "zs", "password": "%s", "refresh_token": "x", %s}' % (PASSWORD.encode(), extra)
+
+    assert (400, "invalid_request") == await refused(await send(auth, path, body))
+    assert 0 == auth.hasher.verified
+
+
+@pytest.mark.parametrize("number", [b"1" * 5000, b"1e999", b"[" * 90 + b"]" * 90])
+async def test_what_is_unknown_is_read_or_refused(auth: Auth, number: bytes) -> None:
+    """Numbers beyond measure and deep nesting in a member that nobody reads are no fault of the service."""
+    body = b'{"username": "zs", "password": "%s", "other": %s}' % (PASSWORD.encode(), number)
+
+    assert (await send(auth, "/login", body)).status in {200, 400}
 
 
 @pytest.mark.parametrize("path", ENDPOINTS)

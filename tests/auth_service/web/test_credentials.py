@@ -1,5 +1,7 @@
 """Who may call: access tokens for a user's own account, the service secret for verifiers, and nothing else."""
 
+from pathlib import Path
+
 import pytest
 from pydantic import SecretStr
 
@@ -38,8 +40,11 @@ async def test_a_call_without_good_credentials_is_refused(
     assert await refused(auth, method, path, *authorization)
 
 
-@pytest.mark.parametrize(("method", "path"), USER_CALLS + SERVICE_CALLS)
-@pytest.mark.parametrize("authorization", [[], [""], ["Basic eDp4"]])
+@pytest.mark.parametrize(
+    ("method", "path", "authorization"),
+    [(*call, authorization) for call in USER_CALLS + SERVICE_CALLS for authorization in ([], [""], ["Digest eDp4"])]
+    + [(*call, ["Basic eDp4"]) for call in USER_CALLS],
+)
 async def test_a_call_without_credentials_is_told_what_is_needed(
     start_auth: StartAuth, method: str, path: str, authorization: list[str]
 ) -> None:
@@ -119,3 +124,23 @@ async def test_a_token_of_a_session_that_ended_is_refused(auth: Auth, end: str) 
             auth.sql("DELETE FROM sessions")
 
     assert await refused(auth, "GET", "/sessions", f"Bearer {tokens['access_token']}")
+
+
+async def test_every_value_of_a_secret_is_accepted(
+    start_auth: StartAuth, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A second line is a second value; when its file changes, what was taken away opens nothing any more."""
+    file, new = tmp_path / "secret", SECRET[::-1]
+    file.write_text(f"{SECRET}\n{new}\n")
+    monkeypatch.setenv("AUTH_SERVICE_SECRET_FILE", str(file))
+    auth = await start_auth(service_secret=SecretStr(file.read_text()))
+
+    async def statuses() -> list[int]:
+        headers = ({"Authorization": f"Bearer {value}"} for value in (SECRET, new))
+        return [(await auth.client.get("/revocations", headers=each)).status for each in headers]
+
+    both = await statuses()
+    file.write_text(new)
+
+    assert [200, 200] == both
+    assert [401, 200] == await statuses()

@@ -1,6 +1,6 @@
 import re
 
-from auth_service.web.docs import description
+from dualtoken.auth_service.web.docs import API
 from tests.auth_service.running import Auth
 
 
@@ -30,7 +30,7 @@ async def test_the_page_asks_no_other_address_for_anything(auth: Auth) -> None:
 
 def test_references_lead_somewhere() -> None:
     """Every $ref names a component that exists."""
-    components = description()["components"]
-    references = re.findall(r"#/components/(\w+)/(\w+)", str(description()))
+    components = API.description["components"]
+    references = re.findall(r"#/components/(\w+)/(\w+)", str(API.description))
 
     assert [] == [(kind, name) for kind, name in references if name not in components[kind]]

@@ -4,8 +4,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient
 
-from auth_service.app import create_app
-from auth_service.settings import Settings
+from dualtoken.auth_service.app import create_app
+from dualtoken.auth_service.settings import Settings
 from tests.auth_service.running import Auth, AuthServer
 
 

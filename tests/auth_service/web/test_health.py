@@ -3,7 +3,7 @@ import threading
 import pytest
 from prometheus_client import CollectorRegistry
 
-from auth_service.shared_metrics import exposition
+from dualtoken_serving.metrics import exposition
 from tests.auth_service.running import PASSWORD, Auth
 
 
@@ -51,7 +51,7 @@ async def test_metrics_are_put_together_once_a_second(auth: Auth, monkeypatch: p
         threads.append(threading.current_thread())
         return exposition(registry)
 
-    monkeypatch.setattr("auth_service.web.health.exposition", spied)
+    monkeypatch.setattr("dualtoken_serving.metrics.exposition", spied)
     texts = [await (await auth.client.get("/metrics")).text() for _ in range(2)]
     auth.clock.advance(1)
     texts.append(await (await auth.client.get("/metrics")).text())

@@ -1,19 +1,15 @@
 import asyncio
-import threading
 
 import pytest
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient
-from argon2 import PasswordHasher
 
-from auth_service.app import create_app
-from auth_service.models import User
-from auth_service.passwords import Passwords
-from auth_service.refusals import HoldBack
-from auth_service.settings import Settings
-from auth_service.store.sql import open_store
+from dualtoken.auth_service.app import create_app
+from dualtoken.auth_service.login_guard.delay import DelayedRefusal
+from dualtoken.auth_service.login_guard.hashing import Passwords
+from dualtoken.auth_service.settings import Settings
 from tests.auth_service.conftest import StartAuth
-from tests.auth_service.running import FAST_HASHER, PASSWORD, START_MS, Auth, AuthServer, HeldBack
+from tests.auth_service.running import FAST_HASHER, PASSWORD, Auth, AuthServer, HeldBack
 
 WRONG = "not the password"
 
@@ -112,7 +108,7 @@ async def test_failures_are_limited_per_user_name(start_auth: StartAuth) -> None
 async def test_a_refusal_is_held_back(start_auth: StartAuth) -> None:
     """Who is refused unseen hears of it a second late; meanwhile nobody else waits."""
     sleep = HeldBack()
-    auth = await start_auth(HoldBack(sleep), login_failures=1)
+    auth = await start_auth(DelayedRefusal(sleep), login_failures=1)
     await log_in(auth, "somebody", WRONG)
 
     refused = asyncio.create_task(log_in(auth, "somebody", WRONG))
@@ -153,48 +149,6 @@ async def test_the_address_is_the_one_that_a_trusted_proxy_names(settings: Setti
     assert 200 == (await log_in(auth, "zs", PASSWORD, headers={"X-Forwarded-For": "192.0.2.2"})).status
 
 
-class GatedHasher(PasswordHasher):
-    """A real hasher whose verifications wait at a gate."""
-
-    def __init__(self) -> None:
-        super().__init__(time_cost=1, memory_cost=8, parallelism=1)
-        self.gate = threading.Event()
-
-    def verify(self, hash: str | bytes, password: str | bytes) -> bool:  # noqa: A002 - the name of the base class
-        """Wait, then verify for real."""
-        assert self.gate.wait(30)
-        return super().verify(hash, password)
-
-
-async def test_a_full_hashing_queue_answers_busy(settings: Settings, user: User) -> None:
-    """With one hash per core running and sixteen waiting, a log-in gets 503 busy a second late; the rest succeed."""
-    hasher, room, sleep = GatedHasher(), 17, HeldBack()
-    settings = settings.model_copy(update={"login_failures": 100})  # or the eleventh would wait for the first ten
-    async with open_store(settings.database_url.get_secret_value()) as store:
-        await store.add_user(user, FAST_HASHER.hash(PASSWORD), now=START_MS)
-    passwords = Passwords(hasher, cores=1)
-    body = {"username": "zs", "password": PASSWORD}
-    app = create_app(settings, make_passwords=lambda: passwords, hold_back=HoldBack(sleep))
-    async with TestClient(AuthServer(app, settings)) as client:
-        try:
-            logins = [asyncio.create_task(client.post("/login", json=body)) for _ in range(room + 1)]
-            await sleep.asleep.wait()
-            assert not any(login.done() for login in logins)
-            sleep.awake.set()
-            done, _ = await asyncio.wait(logins, return_when=asyncio.FIRST_COMPLETED)
-            refused = await done.pop()
-
-            assert (503, "busy") == (refused.status, (await refused.json())["error"])
-            assert [1.0] == sleep.seconds
-            assert "1" == refused.headers["Retry-After"]
-            assert room == passwords.waiting
-        finally:
-            hasher.gate.set()
-        statuses = sorted(response.status for response in await asyncio.gather(*logins))
-
-    assert [200] * room + [503] == statuses
-
-
 async def test_the_user_agent_and_address_are_kept_for_the_list_of_sessions(auth: Auth) -> None:
     """A session remembers the caller's user agent, cut at 256 characters, and address."""
     await log_in(auth, "zs", PASSWORD, headers={"User-Agent": "x" * 1000})
@@ -231,3 +185,50 @@ async def test_each_application_has_the_pool_that_it_was_given(settings: Setting
 
     with pytest.raises(RuntimeError, match="shutdown"):
         await opened[0].verify(FAST_HASHER.hash(WRONG), WRONG)
+
+
+TYPED = {"username": "Rene\u0301", "password": "pa\u0308ssword\u3000of Rene\u0301"}
+NORMAL = {"username": "Ren\xe9", "password": "p\xe4ssword of Ren\xe9"}
+
+
+def store(auth: Auth, username: str, password: str) -> None:
+    """Give the only account this name and the hash of this password, as they stand."""
+    auth.sql("UPDATE users SET username = ?, password_hash = ?", username, FAST_HASHER.hash(password))
+
+
+@pytest.mark.parametrize("stored", [TYPED, NORMAL])
+async def test_one_name_and_password_are_one_however_typed(auth: Auth, stored: dict[str, str]) -> None:
+    """Composed or not, with any space: an account logs in; so does one that an older release stored as it was typed."""
+    store(auth, **stored)
+
+    assert 200 == (await log_in(auth, **TYPED)).status
+    assert stored is TYPED or 200 == (await log_in(auth, **NORMAL)).status
+
+
+async def test_of_two_forms_of_a_name_each_is_its_own(auth: Auth) -> None:
+    """Where an older release gave both forms of one name to two people, each logs in as before."""
+    store(auth, **TYPED)
+    columns = "email, scope, password_hash, created_at"
+    auth.sql(f"INSERT INTO users (id, username, {columns}) SELECT 'u-2', ?, {columns} FROM users", NORMAL["username"])  # noqa: S608 - constants
+    password = TYPED["password"]
+    names = [(await (await log_in(auth, each["username"], password)).json())["userInfo"] for each in (TYPED, NORMAL)]
+
+    assert [TYPED["username"], NORMAL["username"]] == [name["username"] for name in names]
+
+
+async def test_forms_of_a_name_are_limited_together(start_auth: StartAuth) -> None:
+    """Who writes one name in several ways has no more guesses."""
+    auth = await start_auth(login_failures=2)
+    statuses = [
+        (await log_in(auth, name, "wrong")).status for name in ("\uff5as\u212b", "\uff5a\uff53\xc5", "zsA\u030a")
+    ]
+
+    assert [401, 401, 429] == statuses
+
+
+@pytest.mark.parametrize("name", ["zs", "nobody"])
+async def test_a_password_of_two_forms_takes_one_time(auth: Auth, name: str) -> None:
+    """Whether the user exists or not, as many hashes are verified."""
+    await log_in(auth, name, "wrong pa\u0308ssword")
+
+    assert 2 == auth.hasher.verified

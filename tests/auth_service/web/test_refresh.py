@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 import pytest
 from sqlalchemy import Connection, Engine, event
 
+from tests.auth_service.conftest import StartAuth
 from tests.auth_service.running import Auth, reason_of
 from tests.system.eventually import eventually
 
@@ -221,3 +222,16 @@ async def _has_read_what_came_before(auth: Auth) -> None:
     """Return when the service has taken up the requests that were sent before: it takes them in order."""
     for _ in range(2):
         assert 200 == (await auth.client.get("/health/live")).status
+
+
+@pytest.mark.parametrize("origins", [(), ("https://app.example",)])
+async def test_a_refresh_by_get_is_told_how_it_is_done(start_auth: StartAuth, origins: tuple[str, ...]) -> None:
+    """405 with Allow: POST, and the token that stood in the URL is not spent."""
+    auth = await start_auth(cors_origins=origins)
+    token = (await auth.log_in())["refresh_token"]
+    response = await auth.client.get("/refresh", params={"refresh_token": token})
+    body = await response.json()
+
+    assert (405, "POST", "method_not_allowed") == (response.status, response.headers["Allow"], body["error"])
+    assert "by POST" in body["error_description"]
+    assert await auth.rotate(token)

@@ -8,9 +8,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
-from auth_service.errors import InvalidGrant
-from auth_service.rotation import Kind
-from auth_service.web.keys import SESSIONS
+from dualtoken.auth_service.domain.rotation import Kind
+from dualtoken.auth_service.errors import InvalidDpopProof, InvalidGrant
+from dualtoken.auth_service.web.app_keys import SESSIONS
 from tests.auth_service.running import Auth
 
 DAY = 86_400
@@ -38,6 +38,7 @@ class Case:
 
 _FORGET = "UPDATE sessions SET generation = generation - {}"
 _REVOKE = "UPDATE sessions SET revoked_at = 1, revoked_reason = 'logout'"
+_BIND = "UPDATE sessions SET jkt = 'the thumbprint of a key'"
 _OVER = 7 * DAY
 _ONE, _TWO, _THREE, _FIVE = (tuple(f"key-{n}" for n in range(count)) for count in (1, 2, 3, 5))
 CASES = [
@@ -65,8 +66,11 @@ CASES = [
     Case(Kind.REVOKED, "behind", _ONE, 1, statement=f"{_REVOKE}, generation = 0"),
     Case(Kind.EXPIRED, "behind", _ONE, 1, statement=_FORGET.format(1), seconds=_OVER),
     Case(Kind.UNKNOWN, "0", _ONE, 0, statement="DELETE FROM sessions"),
+    Case(Kind.UNPROVEN, "0", (), 0, statement=_BIND),
+    Case(Kind.UNPROVEN, "1", _ONE, 0, statement=_BIND),
+    Case(Kind.UNPROVEN, "behind", _ONE, 1, statement=f"{_BIND}, generation = 0"),
 ]
-_LEVELS = {Kind.ROTATE: "debug", Kind.CATCH_UP: "warning", Kind.REUSE: "warning"}
+_LEVELS = {Kind.ROTATE: "debug", Kind.CATCH_UP: "warning", Kind.REUSE: "warning", Kind.UNPROVEN: "warning"}
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -104,7 +108,7 @@ async def _settled(refresh: Callable[[], Awaitable[object]]) -> None:
     """Refresh, be it refused."""
     try:
         await refresh()
-    except InvalidGrant:
+    except (InvalidGrant, InvalidDpopProof):
         return
 
 

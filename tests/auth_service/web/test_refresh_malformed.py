@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from auth_service.keys import read_key_file, secret_of
-from auth_service.models import encode_session_id
-from auth_service.refresh_tokens import PREFIX, RefreshKey, RefreshTokens
-from auth_service.store import Store
-from auth_service.store.sql import open_store
+from dualtoken.auth_service.domain.jwk import secret_of
+from dualtoken.auth_service.domain.models import encode_session_id
+from dualtoken.auth_service.keys.jwk_file import read_key_file
+from dualtoken.auth_service.store import Store
+from dualtoken.auth_service.store.sql import open_store
+from dualtoken.auth_service.tokens.refresh import PREFIX, RefreshKey, RefreshTokens
 from tests.auth_service.conftest import StartAuth
 from tests.auth_service.running import Auth, reason_of
 
@@ -22,14 +23,14 @@ FOREIGN = RefreshTokens([RefreshKey("foreign", b"f" * 32)])
 
 
 class Spy:
-    """A store that may not be asked; the janitor, which runs by itself, may ask."""
+    """A store that may not be asked; what runs by itself may ask."""
 
     def __init__(self, store: Store) -> None:
         self.calls: list[str] = []
         self._store = store
 
     def __getattr__(self, name: str) -> Any:
-        if name == "delete_expired":
+        if name in {"delete_expired", "delete_spent_assertions", "sample_hashes", "read_clock"}:
             return getattr(self._store, name)
         self.calls.append(name)
         raise AssertionError(f"{name} was called")
@@ -41,12 +42,12 @@ def spies(monkeypatch: pytest.MonkeyPatch) -> list[Spy]:
     opened: list[Spy] = []
 
     @asynccontextmanager
-    async def open_spy(url: str) -> AsyncIterator[Spy]:
-        async with open_store(url) as store:
+    async def open_spy(*arguments: Any, **options: Any) -> AsyncIterator[Spy]:
+        async with open_store(*arguments, **options) as store:
             opened.append(Spy(store))
             yield opened[-1]
 
-    monkeypatch.setattr("auth_service.app.open_store", open_spy)
+    monkeypatch.setattr("dualtoken.auth_service.app.open_store", open_spy)
     return opened
 
 

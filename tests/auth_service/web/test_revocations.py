@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from auth_service.models import encode_session_id
-from auth_service.web.keys import REVOCATIONS
+from dualtoken.auth_service.domain.models import encode_session_id
+from dualtoken.auth_service.web.app_keys import REVOCATIONS
 from tests.auth_service.conftest import StartAuth
 from tests.auth_service.running import START_MS, Auth
 

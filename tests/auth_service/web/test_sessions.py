@@ -5,7 +5,7 @@ from pydantic import SecretStr
 from yarl import URL
 
 from tests.auth_service.conftest import StartAuth
-from tests.auth_service.running import PASSWORD, START_MS, Auth, reason_of
+from tests.auth_service.running import FAST_HASHER, PASSWORD, START_MS, Auth, reason_of
 from tests.auth_service.store.conftest import migrate
 from tests.postgresql import Cluster
 
@@ -136,6 +136,25 @@ async def test_a_wrong_current_password_changes_nothing(auth: Auth) -> None:
     assert (await auth.log_in())["access_token"]
 
 
+@pytest.mark.parametrize("new", ["x", "password12345678"])
+async def test_who_does_not_know_the_current_password_has_no_other_judged(auth: Auth, new: str) -> None:
+    """The current password is looked at first: with a wrong one, a bad new one is neither scored nor hashed."""
+    tokens = await auth.log_in()
+
+    assert 401 == await change_password(auth, tokens, "wrong", new)
+    assert 400 == await change_password(auth, tokens, PASSWORD, new)
+
+
+async def test_bad_new_passwords_are_limited(start_auth: StartAuth) -> None:
+    """Each costs the hash of the current one and a score: they count as wrong ones do."""
+    auth = await start_auth(login_failures=2)
+    tokens = await auth.log_in()
+    statuses = [await change_password(auth, tokens, PASSWORD, "password12345678") for _ in range(3)]
+
+    assert [400, 400, 429] == statuses
+    assert (await auth.log_in())["access_token"]
+
+
 async def test_a_stolen_access_token_guesses_no_password(start_auth: StartAuth) -> None:
     """Wrong current passwords are limited as failed log-ins are, and lock no log-in of the owner."""
     auth = await start_auth(login_failures=2)
@@ -150,7 +169,7 @@ async def test_a_stolen_access_token_guesses_no_password(start_auth: StartAuth) 
     ("new", "problem"),
     [
         ("x" * 7 + "yz12345", "at least 15"),
-        ("abcabcabcabcabcabc", "repetition"),
+        ("abcabcabcabcabcabc", "easy"),
         ("zs@example.org 1234", "name"),
         ("password12345678", "easy"),
     ],
@@ -176,7 +195,36 @@ async def test_the_least_length_is_the_operators(start_auth: StartAuth) -> None:
     assert 204 == await change_password(auth, tokens, PASSWORD, "kq7vxw2m")
 
 
-@pytest.mark.parametrize("new", ["", "x" * 7, "x" * 1025, 7, None])
+@pytest.mark.parametrize("end", ["UPDATE users SET disabled_at = 1", "UPDATE sessions SET revoked_at = 1"])
+async def test_what_ends_the_session_meanwhile_wins_over_a_new_password(
+    auth: Auth, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    """A user disabled, or a session revoked, while the new password is hashed: 401, and the old hash stays."""
+    tokens, before = await auth.log_in(), auth.sql("SELECT password_hash FROM users")
+
+    def hash_late(password: str | bytes, **options: Any) -> str:
+        auth.sql(end)
+        return FAST_HASHER.hash(password, **options)
+
+    monkeypatch.setattr(auth.hasher, "hash", hash_late)
+
+    assert 401 == await change_password(auth, tokens, PASSWORD, NEW)
+    assert before == auth.sql("SELECT password_hash FROM users")
+
+
+@pytest.mark.parametrize("new", ["", "x" * 7])
+async def test_the_limit_that_is_told_is_the_one_that_holds(start_auth: StartAuth, new: str) -> None:
+    """A password that is too short is told AUTH_PASSWORD_MIN_LENGTH, however short it is."""
+    auth = await start_auth(password_min_length=12)
+    tokens = await auth.log_in()
+    body = {"current_password": PASSWORD, "new_password": new}
+    response = await auth.post("/password", body, headers=bearer(tokens))
+
+    assert 400 == response.status
+    assert "new_password: must have at least 12 characters." == (await response.json())["error_description"]
+
+
+@pytest.mark.parametrize("new", ["x" * 1025, 7, None])
 async def test_a_new_password_that_cannot_be_is_an_invalid_request(auth: Auth, new: object) -> None:
     """A bad new password is 400, before the current one is looked at."""
     tokens = await auth.log_in()
@@ -186,3 +234,13 @@ async def test_a_new_password_that_cannot_be_is_an_invalid_request(auth: Auth, n
 
     assert (400, "invalid_request") == (response.status, (await response.json())["error"])
     assert verified == auth.hasher.verified
+
+
+async def test_a_new_password_is_one_however_it_is_typed(auth: Auth) -> None:
+    """What was set on one keyboard is the current password on another, and logs in."""
+    composed, decomposed = "mon pr\xe9cieux mot de passe", "mon pre\u0301cieux\xa0mot de passe"
+    tokens = await auth.log_in()
+
+    assert 204 == await change_password(auth, tokens, PASSWORD, decomposed)
+    assert (await auth.log_in(password=composed))["access_token"]
+    assert 204 == await change_password(auth, tokens, composed, NEW)

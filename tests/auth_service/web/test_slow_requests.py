@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from auth_service.web import bodies
+from dualtoken.auth_service.web import bodies
 from tests.auth_service.conftest import StartAuth
 from tests.auth_service.running import Auth
 from tests.trickle import trickled
@@ -26,7 +26,7 @@ async def test_a_body_that_never_ends_is_408(auth: Auth, monkeypatch: pytest.Mon
 
 async def test_a_head_that_never_ends_is_cut_off(start_auth: StartAuth, monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection that does not finish its first head within the keep-alive time is closed, however busy it is."""
-    monkeypatch.setattr("auth_service.serving.KEEPALIVE_S", 0.3)
+    monkeypatch.setattr("dualtoken_serving.process.KEEPALIVE_S", 0.3)
     auth = await start_auth()
 
     assert b"" == await trickled(auth.client.host, auth.client.port, HEAD)
@@ -36,7 +36,7 @@ async def test_a_connection_that_says_nothing_is_cut_off(
     start_auth: StartAuth, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not even the first byte of a head came within the keep-alive time."""
-    monkeypatch.setattr("auth_service.serving.KEEPALIVE_S", 0.3)
+    monkeypatch.setattr("dualtoken_serving.process.KEEPALIVE_S", 0.3)
     auth = await start_auth()
     reader, writer = await asyncio.open_connection(auth.client.host, auth.client.port)
 

@@ -23,10 +23,12 @@ async def test_log_lines_of_a_request_share_an_id(tmp_path_factory: pytest.TempP
     deployment: Deployment = deployment_in(tmp_path_factory.mktemp("traced"))
     await prepare(deployment)
     named: list[str] = []
-    async with deployment.auth_service() as service, aiohttp.ClientSession() as http:
-        for headers in ([("traceparent", SENT)], *NO_TRACE):
-            body = {"username": "zs", "password": "wrong"}
-            async with http.post(service.url / "login", json=body, headers=headers) as answer:
+    # Each from an address of its own: one has a line a second.
+    settings = {"AUTH_TRUSTED_PROXIES": "127.0.0.0/8"}
+    async with deployment.auth_service(**settings) as service, aiohttp.ClientSession() as http:
+        for number, headers in enumerate([[("traceparent", SENT)], *NO_TRACE]):
+            body, address = {"username": "zs", "password": "wrong"}, ("X-Forwarded-For", f"192.0.2.{number}")
+            async with http.post(service.url / "login", json=body, headers=[*headers, address]) as answer:
                 named.append(answer.headers["X-Request-Id"])
     lines = [json.loads(line) for line in service.stderr.splitlines()]
     ids = [line["trace_id"] for line in lines if line["event"] == "login.refused"]
@@ -41,8 +43,8 @@ async def test_requests_are_counted_by_route(auth: Auth) -> None:
     """Method, route and status are the labels; what a caller invents is none of them."""
     await auth.refresh("x")
     await auth.client.delete("/sessions/mine")
-    await auth.client.get("/nowhere/4711")
-    await auth.client.patch("/login")
+    await auth.client.get("/nowhere/who-asks")
+    await auth.client.request("PROPFIND", "/login")
     text = await (await auth.client.get("/metrics")).text()
     counts = [line for line in text.splitlines() if line.startswith("auth_request_duration_seconds_count")]
 
@@ -53,7 +55,7 @@ async def test_requests_are_counted_by_route(auth: Auth) -> None:
         'auth_request_duration_seconds_count{method="other",route="none",status="405"} 1.0',
     } <= set(counts)
     assert "auth_hashing_queue 0.0" in text.splitlines()
-    assert "4711" not in text
+    assert "who-asks" not in text
     assert "mine" not in text
 
 

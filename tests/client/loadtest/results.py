@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from client.loadtest.machine import Machine
-from client.loadtest.meter import EXCHANGE, LAG, Meter
-from client.loadtest.options import Options
-from client.loadtest.result import Result
+from dualtoken.client.loadtest.machine import Machine
+from dualtoken.client.loadtest.meter import EXCHANGE, LAG, Meter
+from dualtoken.client.loadtest.options import Options
+from dualtoken.client.loadtest.result import Result
 
 OPTIONS = Options("http://127.0.0.1:8001", "http://127.0.0.1:8002", "zs", expire_every_s=1.0, duration_s=2.0)
 

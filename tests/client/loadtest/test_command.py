@@ -15,13 +15,14 @@ import aiohttp
 import pytest
 from rich.console import Console
 
-from client.errors import ConfigurationError
-from client.loadtest.command import Command
-from client.services import ServiceFailed
+from dualtoken.client.errors import ConfigurationError
+from dualtoken.client.loadtest.command import Command
+from dualtoken.client.playground.services import ServiceFailed
 from tests.client.loadtest.results import OPTIONS
 from tests.conformance.auth_fake import PASSWORD
 from tests.conformance.faults import Fault
 from tests.conformance.pair import Control
+from tests.forked import Forked, python_m
 
 TIMEOUT_S = 120.0
 REPOSITORY = Path(__file__).parents[3]
@@ -43,7 +44,7 @@ async def started(*arguments: str) -> asyncio.subprocess.Process:
     )  # fmt: skip
 
 
-async def end_of(process: asyncio.subprocess.Process, *, password: str = PASSWORD) -> Ended:
+async def end_of(process: asyncio.subprocess.Process | Forked, *, password: str = PASSWORD) -> Ended:
     """Wait for the end of the command; none takes minutes."""
     try:
         async with asyncio.timeout(TIMEOUT_S):
@@ -56,7 +57,7 @@ async def end_of(process: asyncio.subprocess.Process, *, password: str = PASSWOR
 
 async def ended(*arguments: str, password: str = PASSWORD) -> Ended:
     """Run the command to its end."""
-    return await end_of(await started(*arguments), password=password)
+    return await end_of(await python_m("client", "loadtest", *arguments, env=os.environ), password=password)
 
 
 def against(pair: Control) -> list[str]:
@@ -91,7 +92,8 @@ async def test_a_port_that_is_taken_is_one_line() -> None:
         port = taken.getsockname()[1]
         run = await ended("--self-contained", "--resource-port", str(port))
 
-    assert (2, f"dualtoken: port {port} cannot be had: Address already in use\n") == (run.status, run.errors)
+    expected = f"dualtoken: port {port} cannot be had: Address already in use: name another (0: any free one)\n"
+    assert (2, expected) == (run.status, run.errors)
 
 
 async def test_a_service_that_does_not_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,7 +102,7 @@ async def test_a_service_that_does_not_start_says_why(monkeypatch: pytest.Monkey
     def failing(**_: object) -> NoReturn:
         raise ServiceFailed("auth_service did not start:\nfirst words\nport 8001 cannot be had")
 
-    monkeypatch.setattr("client.loadtest.command.running_services", failing)
+    monkeypatch.setattr("dualtoken.client.loadtest.command.running_services", failing)
     command = Command(OPTIONS, self_contained=True, ports=(0, 0), password_file=None, json_file=None, html_file=None)
 
     with pytest.raises(ConfigurationError, match=r"^auth_service did not start: port 8001 cannot be had$"):

@@ -4,7 +4,16 @@ import json
 
 import pytest
 
-from client.loadtest.meter import EXCHANGE, LAG, LONGEST_US, PERCENTILES, Meter, histogram, percentiles_ms, quantiles_ms
+from dualtoken.client.loadtest.meter import (
+    EXCHANGE,
+    LAG,
+    LONGEST_US,
+    PERCENTILES,
+    Meter,
+    histogram,
+    percentiles_ms,
+    quantiles_ms,
+)
 
 
 def sample() -> Meter:

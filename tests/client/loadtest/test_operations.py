@@ -9,9 +9,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from client.loadtest.operations import Operations, Wrong, sequence
-from client.loadtest.options import Options, Scenario
-from client.loadtest.users import Now, VirtualUser
+from dualtoken.client.loadtest.operations import Operations, Wrong, sequence
+from dualtoken.client.loadtest.options import Options, Scenario
+from dualtoken.client.loadtest.users import Now, VirtualUser
 from tests.conformance.auth_fake import PASSWORD
 from tests.conformance.pair import Control
 

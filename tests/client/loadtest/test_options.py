@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from client.errors import ConfigurationError
-from client.loadtest.options import Options, Scenario, check_writable, share
+from dualtoken.client.errors import ConfigurationError
+from dualtoken.client.loadtest.options import Options, Scenario, check_writable, share
 
 GOOD = Options("http://127.0.0.1:8001", "http://127.0.0.1:8002", "zs")
 

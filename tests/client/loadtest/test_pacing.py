@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from client.loadtest.pacing import Pacer
+from dualtoken.client.loadtest.pacing import Pacer
 from tests.client.conftest import FakeClock
 
 

@@ -3,9 +3,9 @@
 import re
 from html.parser import HTMLParser
 
-from client.loadtest.charts import distribution, over_time, percentiles
-from client.loadtest.meter import Meter
-from client.loadtest.report import render
+from dualtoken.client.loadtest.charts import distribution, over_time, percentiles
+from dualtoken.client.loadtest.meter import Meter
+from dualtoken.client.loadtest.report import render
 from tests.client.loadtest.results import result
 
 

@@ -2,7 +2,7 @@
 
 import json
 
-from client.loadtest.meter import LAG, Meter
+from dualtoken.client.loadtest.meter import LAG, Meter
 from tests.client.loadtest.results import interval, result
 
 

@@ -6,9 +6,9 @@ from typing import cast
 
 import pytest
 
-from client.errors import AuthUnavailable
-from client.loadtest.sessions import LOGOUTS_AT_ONCE, PAUSE_MIN_S, log_in, log_out
-from client.loadtest.users import VirtualUser
+from dualtoken.client.errors import AuthUnavailable
+from dualtoken.client.loadtest.sessions import LOGOUTS_AT_ONCE, PAUSE_MIN_S, log_in, log_out
+from dualtoken.client.loadtest.users import VirtualUser
 
 
 class Refused:
@@ -75,7 +75,7 @@ class Source:
 
 async def test_logging_out_ends_in_time_though_nobody_hears_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Once time is up no further session is closed, even if the cancellation got lost."""
-    monkeypatch.setattr("client.loadtest.sessions.LOGOUT_S", 0.1)
+    monkeypatch.setattr("dualtoken.client.loadtest.sessions.LOGOUT_S", 0.1)
     source = Source()
     users = [SimpleNamespace(source=source)] * (LOGOUTS_AT_ONCE + 5)
     await asyncio.wait_for(log_out(cast("list[VirtualUser]", users)), 5)

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from client.loadtest.meter import Counts
-from client.loadtest.users import Now, VirtualUser, met_refresh
+from dualtoken.client.loadtest.meter import Counts
+from dualtoken.client.loadtest.users import Now, VirtualUser, met_refresh
 from tests.conformance.auth_fake import PASSWORD
 from tests.conformance.pair import Control
 

@@ -4,7 +4,7 @@ import pytest
 from hdrh.histogram import HdrHistogram
 from rich.console import Console
 
-from client.loadtest.view import View
+from dualtoken.client.loadtest.view import View
 from tests.client.loadtest.results import result
 
 

@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from client.loadtest.pacing import Pacer
-from client.loadtest.worker import Worker
+from dualtoken.client.loadtest.pacing import Pacer
+from dualtoken.client.loadtest.worker import Worker
 from tests.client.loadtest.results import OPTIONS
 
 
 @pytest.fixture
 def worker(monkeypatch: pytest.MonkeyPatch) -> Worker:
     """Return a worker that has hardly any patience with requests under way at the end."""
-    monkeypatch.setattr("client.loadtest.worker.DRAIN_GRACE_S", 0.0)
+    monkeypatch.setattr("dualtoken.client.loadtest.worker.DRAIN_GRACE_S", 0.0)
     return Worker(replace(OPTIONS, timeout_s=0.05), "password", 0, 1)
 
 

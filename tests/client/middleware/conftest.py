@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from client import BearerAuth, TokenSource
+from dualtoken.client import BearerAuth, TokenSource
 from tests.conformance.pair import Control
 
 

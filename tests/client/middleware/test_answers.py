@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 from aiohttp import web
 
-from client import BearerAuth, TokenSource
+from dualtoken.client import BearerAuth, TokenSource
 from tests.conformance.pair import Control
 
 

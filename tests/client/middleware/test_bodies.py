@@ -8,7 +8,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from client import BearerAuth, NotReplayable, TokenSource
+from dualtoken.client import BearerAuth, NotReplayable, TokenSource
 from tests.client.middleware.calls import answer_to, fetch
 from tests.conformance.pair import Control
 

@@ -1,13 +1,14 @@
 """BearerAuth: what becomes of a 401."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import aiohttp
 import pytest
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 
-from client import BearerAuth, LoginRequired, MemoryStorage, RefreshUnavailable, TokenSource
-from tests.client.conftest import MakeSource
+from dualtoken.client import BearerAuth, LoginRequired, MemoryStorage, RefreshUnavailable, TokenSource
+from tests.client.conftest import FakeClock, MakeSource
 from tests.client.middleware.calls import fetch
 from tests.conformance.auth_fake import PASSWORD
 from tests.conformance.faults import Fault
@@ -45,6 +46,76 @@ async def test_what_a_new_token_cannot_mend_is_passed_on(
     """It starts no refresh."""
     assert status == await fetch(http, f"{pair.api_url}{path}")
     assert {"refresh_calls": 0, "api_requests": 1} == await pair.counts("refresh_calls", "api_requests")
+
+
+async def test_a_service_that_refuses_fresh_tokens_is_counted_and_logged_once(
+    source: TokenSource, http: aiohttp.ClientSession, pair: Control, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log names the service and what may be wrong with it, no token."""
+    await pair.set(refuse=1_000_000)
+    statuses = [await fetch(http, f"{pair.api_url}/things") for _ in range(20)]
+
+    assert ([401] * 20, 1, 20) == (statuses, source.stats.refreshes, source.stats.refused_fresh)
+    assert [f"{pair.api_url} refuses a token that has just come from a refresh"] == [
+        record.getMessage().partition(": its")[0] for record in caplog.records
+    ]
+    assert "at-" not in caplog.text
+
+
+async def test_a_service_that_refuses_for_hours_costs_a_refresh_a_minute(
+    http: aiohttp.ClientSession, pair: Control, clock: FakeClock
+) -> None:
+    """Tokens may be right again by then; the next refusal says that they are not."""
+    await pair.set(refuse=1_000_000)
+    for _ in range(5):
+        for _ in range(3):
+            assert 401 == await fetch(http, f"{pair.api_url}/things")
+        clock.advance(61)
+
+    assert {"refresh_calls": 5} == await pair.counts("refresh_calls")
+
+
+async def test_services_that_refuse_in_turn_make_no_storm(source: TokenSource, pair: Control) -> None:
+    """A token that one of them had renewed is fresh for the other, too: each costs one refresh."""
+    origins = [pair.api_url, pair.foreign_url]
+    async with aiohttp.ClientSession(middlewares=[BearerAuth(source, origins=origins)]) as http:
+        statuses = [await fetch(http, f"{origin}/never") for _ in range(10) for origin in origins]
+
+    assert [401] * 20 == statuses
+    assert {"refresh_calls": 2} == await pair.counts("refresh_calls")
+
+
+async def test_a_service_that_refuses_everything_holds_up_no_other(source: TokenSource, pair: Control) -> None:
+    """A token that another service refuses is renewed for it, however fresh: it was accepted there."""
+    async with aiohttp.ClientSession(
+        middlewares=[BearerAuth(source, origins=[pair.api_url, pair.foreign_url])]
+    ) as http:
+        assert 401 == await fetch(http, f"{pair.foreign_url}/never")
+        assert 200 == await fetch(http, f"{pair.api_url}/things")
+        await pair.expire()
+
+        assert 200 == await fetch(http, f"{pair.api_url}/things")
+
+
+async def test_a_token_that_is_refused_twice_is_the_callers_401(pair: Control) -> None:
+    """A source that has no other token to give is not asked for ever."""
+
+    class Stubborn:
+        asked = 0
+
+        async def token(self, *, rejected: str | None = None) -> str:
+            del rejected
+            self.asked += 1
+            return "always-the-same"
+
+        def is_too_fresh(self, refused: str) -> bool:
+            del refused
+            return False
+
+    tokens = Stubborn()
+    async with aiohttp.ClientSession(middlewares=[BearerAuth(tokens, origins=[pair.api_url])]) as http:
+        assert 401 == await fetch(http, f"{pair.api_url}/things")
+    assert 2 == tokens.asked
 
 
 async def test_a_session_that_is_over_is_a_typed_error(http: aiohttp.ClientSession, pair: Control) -> None:
@@ -140,3 +211,21 @@ async def test_an_outer_middleware_that_repeats_gets_a_fresh_token(source: Token
         await fetch(http, f"{pair.api_url}/things")
 
     assert {"seen": ["Bearer at-1", "Bearer at-2"]} == await pair.counts("seen")
+
+
+@pytest.mark.parametrize("taken", [ClientResponse.read, ClientResponse.text, ClientResponse.wait_for_close])
+async def test_a_refusal_that_was_read_before_is_repeated_all_the_same(
+    source: TokenSource, pair: Control, taken: Callable[[ClientResponse], Awaitable[object]]
+) -> None:
+    """By an inner middleware, which may write it into a log."""
+
+    async def reader(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+        response = await handler(request)
+        if response.status == 401:
+            await taken(response)
+        return response
+
+    await pair.expire()
+    middlewares = [BearerAuth(source, origins=[pair.api_url]), reader]
+    async with aiohttp.ClientSession(middlewares=middlewares) as http:
+        assert 200 == await fetch(http, f"{pair.api_url}/things")

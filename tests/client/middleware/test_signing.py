@@ -1,10 +1,13 @@
 """BearerAuth: which requests are signed."""
 
+from pathlib import Path
+
 import aiohttp
 import pytest
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
+from yarl import URL
 
-from client import BearerAuth, ConfigurationError, LoginRequired, TokenSource
+from dualtoken.client import BearerAuth, ConfigurationError, LoginRequired, TokenSource
 from tests.client.conftest import MakeSource
 from tests.client.middleware.calls import fetch
 from tests.conformance.pair import Control
@@ -30,6 +33,64 @@ async def test_a_callers_own_authorization_is_left_alone(http: aiohttp.ClientSes
         assert 401 == response.status
 
     assert {"seen": ["Basic eA=="], "refresh_calls": 0} == await pair.counts("seen", "refresh_calls")
+
+
+@pytest.fixture
+def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """Give every host a password, or what else a test says."""
+    path = tmp_path / "netrc"
+    path.write_text(getattr(request, "param", "default login zs password p\u00e4ss\n"))
+    path.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(path))
+
+
+@pytest.mark.usefixtures("netrc")
+async def test_a_password_from_netrc_takes_no_tokens_place(source: TokenSource, pair: Control) -> None:
+    """Aiohttp puts it on with trust_env=True, where it would be taken for the caller's own."""
+    auth = BearerAuth(source, origins=[pair.api_url])
+    async with aiohttp.ClientSession(middlewares=[auth], trust_env=True) as http:
+        await pair.expire()
+        assert 200 == await fetch(http, f"{pair.api_url}/redirect?to=/things")
+
+    assert {"seen": ["Bearer at-1"] + ["Bearer at-2"] * 2} == await pair.counts("seen")
+
+
+@pytest.mark.usefixtures("netrc")
+@pytest.mark.parametrize("trust_env", [True, False])
+async def test_a_callers_own_password_is_told_from_netrcs(source: TokenSource, pair: Control, trust_env: bool) -> None:
+    """Given to the session or in the address, it stays."""
+    auth = BearerAuth(source, origins=[pair.api_url])
+    address = URL(f"{pair.api_url}/things").with_user("own").with_password("secret")
+    async with aiohttp.ClientSession(middlewares=[auth], trust_env=trust_env) as http:
+        await fetch(http, str(address))
+
+    assert {"seen": [aiohttp.encode_basic_auth("own", "secret")]} == await pair.counts("seen")
+
+
+@pytest.mark.usefixtures("netrc")
+@pytest.mark.parametrize("netrc", ["default login own password secret\n"], indirect=True)
+async def test_the_same_password_without_trust_in_the_environment_is_the_callers(
+    source: TokenSource, pair: Control
+) -> None:
+    """A session that does not read .netrc has it from the caller."""
+    address = URL(f"{pair.api_url}/things").with_user("own").with_password("secret")
+    async with aiohttp.ClientSession(middlewares=[BearerAuth(source, origins=[pair.api_url])]) as http:
+        await fetch(http, str(address))
+
+    assert {"seen": [aiohttp.encode_basic_auth("own", "secret")]} == await pair.counts("seen")
+
+
+@pytest.mark.usefixtures("netrc")
+@pytest.mark.parametrize("netrc", ["machine\n"], indirect=True)
+async def test_a_netrc_that_cannot_be_read_changes_nothing(
+    source: TokenSource, pair: Control, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log says so, and requests are signed."""
+    auth = BearerAuth(source, origins=[pair.api_url])
+    async with aiohttp.ClientSession(middlewares=[auth], trust_env=True) as http:
+        assert 200 == await fetch(http, f"{pair.api_url}/things")
+
+    assert "Could not parse .netrc" in caplog.text
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

@@ -8,7 +8,7 @@ import keyring.backend
 import pytest
 from keyring.errors import PasswordDeleteError
 
-from client import FileStorage, KeyringStorage, MemoryStorage, Storage, StoredSession, Tokens, User
+from dualtoken.client import FileStorage, KeyringStorage, MemoryStorage, Storage, StoredSession, Tokens, User
 
 HERE = "https://auth.example/"
 THERE = "https://other.example/"

@@ -9,7 +9,7 @@ from pathlib import Path
 import platformdirs
 import pytest
 
-from client import FileStorage, StorageError
+from dualtoken.client import FileStorage, StorageError
 from tests.client.storage.test_every_storage import ENDED, HERE, session
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -18,6 +18,11 @@ ROOT = Path(__file__).resolve().parents[3]
 def mode(path: Path) -> str:
     """Return the permission bits."""
     return oct(stat.S_IMODE(path.stat().st_mode))
+
+
+def file_type(path: Path) -> int:
+    """Return what kind of file it is."""
+    return stat.S_IFMT(path.stat().st_mode)
 
 
 def put(path: Path, data: bytes) -> None:
@@ -30,6 +35,12 @@ def link(path: Path, to: Path) -> None:
     """Make the token file a link."""
     path.parent.mkdir(parents=True)
     path.symlink_to(to)
+
+
+def make_node(path: Path, kind: int) -> None:
+    """Make something else than a file."""
+    path.parent.mkdir(parents=True)
+    os.mknod(path, 0o600 | kind)
 
 
 def text(path: Path) -> bytes:
@@ -85,14 +96,18 @@ async def test_account_names_tell_users_of_one_service_apart(path: Path) -> None
     assert await FileStorage(path).load(HERE) is None
 
 
-async def test_live_accounts_are_listed(path: Path) -> None:
-    """Ended sessions, and those of other account names, are not."""
+async def test_all_sessions_of_a_file_are_listed(path: Path) -> None:
+    """Ended ones too, by the service's address and the name of the account, which may have spaces."""
     storage = FileStorage(path)
     await storage.save(HERE, session("r1"))
     await storage.save("https://ended.example/", ENDED)
-    await FileStorage(path, account="other").save("https://other.example/", session("r2"))
+    await FileStorage(path, account="two words").save(HERE, session("r2"))
 
-    assert [HERE] == await storage.live_accounts()
+    assert {
+        (HERE, "default"): session("r1"),
+        ("https://ended.example/", "default"): ENDED,
+        (HERE, "two words"): session("r2"),
+    } == await storage.sessions()
 
 
 FOREIGN = {
@@ -153,6 +168,19 @@ async def test_a_folder_in_its_place_is_a_clear_error(path: Path) -> None:
 
     with pytest.raises(StorageError, match=r"tokens\.json cannot be read: Is a directory"):
         await FileStorage(path).load(HERE)
+
+
+@pytest.mark.parametrize("kind", [stat.S_IFIFO, stat.S_IFSOCK])
+async def test_a_device_or_a_pipe_in_its_place_is_left_alone(path: Path, kind: int) -> None:
+    """Reading a pipe would take for ever, and nobody else would find a device (/dev/null) that was set aside."""
+    make_node(path, kind)
+    storage = FileStorage(path)
+
+    with pytest.raises(StorageError, match=r"tokens\.json is a device or a pipe"):
+        await storage.load(HERE)
+    with pytest.raises(StorageError, match=r"tokens\.json is a device or a pipe"):
+        await storage.save(HERE, session("r1"))
+    assert kind == file_type(path)
 
 
 async def test_a_link_stays_a_link(path: Path, tmp_path: Path) -> None:

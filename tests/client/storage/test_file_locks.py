@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from client import FileStorage
+from dualtoken.client import FileStorage
 from tests.client.storage.test_every_storage import HERE, session
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -23,7 +23,7 @@ async def test_a_write_that_stalls_keeps_no_lock(path: Path, monkeypatch: pytest
         stalled.set()
         go_on.wait(30)
 
-    monkeypatch.setattr("client.storage.durable.replace", stall)
+    monkeypatch.setattr("dualtoken.client.storage.durable_file.replace", stall)
     try:
         async with asyncio.timeout(10), storage.lock(HERE, 1):
             writing = asyncio.create_task(storage.save(HERE, session("r1")))

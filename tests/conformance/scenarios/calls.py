@@ -1,16 +1,33 @@
 """What the scenarios ask. HTTP alone is observed: what a client sends to strict services, and what its caller gets."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
-from tests.conformance.adapter import ClientUnderTest
+from tests.conformance.adapter import ClientUnderTest, Unavailable
 from tests.conformance.pair import Control
 
-BURST = 50
+BURST = 20
+
+
+async def chunks() -> AsyncIterator[bytes]:
+    """Yield a body of 50 bytes that can be had once."""
+    for _ in range(10):
+        yield b"chunk"
 
 
 async def get(client: ClientUnderTest, pair: Control, path: str = "/things") -> int:
     """Return the status of one request to the resource service."""
     return (await client.request("GET", f"{pair.api_url}{path}")).status
+
+
+async def recovered(client: ClientUnderTest, pair: Control) -> int:
+    """Return the status of a request; on a slow machine, of the first whose refresh was in time."""
+    async with asyncio.timeout(300):
+        while True:
+            try:
+                return await get(client, pair)
+            except Unavailable:
+                continue
 
 
 async def burst(client: ClientUnderTest, pair: Control, size: int = BURST) -> list[int]:

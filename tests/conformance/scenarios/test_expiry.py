@@ -1,6 +1,7 @@
 """What a client with double tokens must do: the ordinary course of things, and one refresh for everybody."""
 
 import asyncio
+import json
 
 import pytest
 
@@ -9,7 +10,7 @@ from tests.conformance.auth_fake import PASSWORD
 from tests.conformance.conftest import OpenAnother
 from tests.conformance.faults import Fault
 from tests.conformance.pair import Control
-from tests.conformance.scenarios.calls import BURST, burst, get
+from tests.conformance.scenarios.calls import BURST, burst, chunks, get
 
 
 async def test_requests_carry_the_access_token(client: ClientUnderTest, pair: Control) -> None:
@@ -116,6 +117,24 @@ async def test_everybody_may_be_cancelled(client: ClientUnderTest, pair: Control
 
     assert 200 == await get(client, pair)
     assert {"reuses": 0, "rotations": 1} == await pair.counts("reuses", "rotations")
+
+
+async def test_a_night_of_sleep_is_noticed(client: ClientUnderTest, pair: Control) -> None:
+    """A token that ran out while the machine slept is renewed before it is used: an upload is sent once, and whole."""
+    await pair.expire()
+    client.sleep(8 * 3600)
+    answer = await client.request("POST", f"{pair.api_url}/echo", chunks())
+
+    assert (200, 50) == (answer.status, json.loads(answer.body)["bytes"])
+    assert {"refresh_calls": 1, "api_401s": 0} == await pair.counts("refresh_calls", "api_401s")
+
+
+async def test_a_nap_renews_nothing(client: ClientUnderTest, pair: Control) -> None:
+    """As long as the token is good."""
+    client.sleep(1800)
+
+    assert 200 == await get(client, pair)
+    assert {"refresh_calls": 0} == await pair.counts("refresh_calls")
 
 
 @pytest.mark.parametrize("expires_in", [None, 0, 0.01, 1, 3600])

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -11,7 +10,7 @@ from tests.conformance.adapter import Answer, Body, BodySpent, ClientUnderTest
 from tests.conformance.auth_fake import PASSWORD
 from tests.conformance.conftest import OpenAnother
 from tests.conformance.pair import Control
-from tests.conformance.scenarios.calls import BURST, burst, get
+from tests.conformance.scenarios.calls import BURST, burst, chunks, get
 
 
 async def test_a_foreign_origin_sees_no_token(client: ClientUnderTest, pair: Control) -> None:
@@ -43,7 +42,7 @@ async def test_a_refusal_that_no_token_mends_is_passed_on(
 
 
 async def test_a_refusal_of_the_new_token_too_is_passed_on(client: ClientUnderTest, pair: Control) -> None:
-    """A request is repeated once; the second 401 is the caller's."""
+    """A token that has just come from a refresh, and is refused, is not renewed: the second 401 is the caller's."""
     await pair.set(refuse=2)
 
     assert 401 == await get(client, pair)
@@ -58,13 +57,61 @@ async def test_a_burst_that_is_refused_for_good_costs_one_refresh(client: Client
     assert {"refresh_calls": 1} == await pair.counts("refresh_calls")
 
 
-BODY = b"0123456789" * 20_000
+async def test_a_service_that_refuses_every_token_costs_one_refresh(client: ClientUnderTest, pair: Control) -> None:
+    """Request after request, a wrong audience after a deploy makes no storm of refreshes."""
+    await pair.set(refuse=1_000_000)
+    statuses = [await get(client, pair) for _ in range(20)]
+
+    assert [401] * 20 == statuses
+    assert {"refresh_calls": 1, "api_requests": 21} == await pair.counts("refresh_calls", "api_requests")
 
 
-async def chunks() -> AsyncIterator[bytes]:
-    """Yield a body that can be had once."""
+async def test_a_service_that_accepts_tokens_again_is_trusted_again(client: ClientUnderTest, pair: Control) -> None:
+    """After the end of its trouble an expiry goes unnoticed, as before."""
+    await pair.set(refuse=10)
+    statuses = [await get(client, pair) for _ in range(12)]
+    await pair.expire()
+
+    assert ([401] * 9 + [200] * 3, 200) == (statuses, await get(client, pair))
+
+
+async def test_a_401_that_means_403_makes_no_storm(client: ClientUnderTest, pair: Control) -> None:
+    """One path refuses for good what the others accept, turn and turn about, alone and in crowds."""
     for _ in range(10):
-        yield b"chunk"
+        assert (200, 401) == (await get(client, pair), await get(client, pair, "/never"))
+    statuses = await asyncio.gather(*(get(client, pair, path) for path in ("/never", "/things") * BURST))
+
+    assert [401, 200] * BURST == statuses
+    assert {"refresh_calls": 1} == await pair.counts("refresh_calls")
+
+
+LIFE_S = 0.05
+
+
+@pytest.mark.parametrize(("times", "status"), [(1, 200), (2, 200), (3, 401)])
+async def test_a_token_that_runs_out_on_its_way_costs_a_repetition(
+    client: ClientUnderTest, pair: Control, times: int, status: int
+) -> None:
+    """Where tokens live for moments a request is repeated while each 401 met another token, three times at most."""
+    late = [f"at-{2 + number}" for number in range(times)]
+    await pair.set(brief=dict.fromkeys(late, LIFE_S), life_s=LIFE_S, late=late)
+    await pair.expire()
+
+    assert status == await get(client, pair, "/late")
+    assert {"api_requests": min(times + 2, 4), "reuses": 0} == await pair.counts("api_requests", "reuses")
+
+
+async def test_a_burst_whose_token_runs_out_on_its_way_is_answered(client: ClientUnderTest, pair: Control) -> None:
+    """Every request of it gets its answer, for two refreshes."""
+    await pair.set(brief={"at-2": LIFE_S}, life_s=LIFE_S, late=["at-2"])  # the next one lives as long as any
+    await pair.expire()
+    statuses = await asyncio.gather(*(get(client, pair, "/late") for _ in range(BURST)))
+
+    assert [200] * BURST == statuses
+    assert {"refresh_calls": 2, "reuses": 0} == await pair.counts("refresh_calls", "reuses")
+
+
+BODY = b"0123456789" * 20_000
 
 
 async def test_a_body_is_repeated_whole(client: ClientUnderTest, pair: Control) -> None:

@@ -9,7 +9,9 @@ from tests.conformance.auth_fake import PASSWORD
 from tests.conformance.conftest import OpenAnother
 from tests.conformance.faults import Fault, Kind
 from tests.conformance.pair import Control
-from tests.conformance.scenarios.calls import BURST, burst, failures, get
+from tests.conformance.scenarios.calls import BURST, burst, failures, get, recovered
+
+SHORT_S = 3  # for a refresh, where a test waits for its end
 
 
 @pytest.mark.parametrize("kind", ["drop_before", "drop_after", "half"])
@@ -45,7 +47,7 @@ async def test_a_repetition_is_recognisable(client: ClientUnderTest, pair: Contr
 
 async def test_a_refresh_that_hangs_is_repeated_in_time(open_another: OpenAnother, pair: Control) -> None:
     """One connection that hangs does not use up the time there is for a refresh."""
-    client = open_another(timeout_s=3)
+    client = open_another(timeout_s=SHORT_S)
     await client.login("zs", PASSWORD)
     await pair.expire()
     await pair.fault("refresh", Fault("hang_after"))
@@ -56,7 +58,7 @@ async def test_a_refresh_that_hangs_is_repeated_in_time(open_another: OpenAnothe
 
 async def test_a_lost_answer_survives_the_client(open_another: OpenAnother, pair: Control) -> None:
     """A client dies with its refresh unanswered: the next one repeats that refresh, and needs no login."""
-    first = open_another(timeout_s=0.6)
+    first = open_another(timeout_s=SHORT_S)
     await first.login("zs", PASSWORD)
     await pair.expire()
     await pair.fault("refresh", *[Fault("drop_after")] * 20)
@@ -88,29 +90,51 @@ async def test_retry_after_is_honoured(client: ClientUnderTest, pair: Control) -
     assert second - first >= 1
 
 
-async def test_trouble_that_stays_is_told_apart_from_the_end(open_another: OpenAnother, pair: Control) -> None:
-    """When time is up every caller learns that the service is unavailable; when it is back the session goes on."""
-    client = open_another(timeout_s=0.6)
+async def test_a_retry_after_of_a_day_does_not_last_for_a_day(client: ClientUnderTest, pair: Control) -> None:
+    """One answer, by mistake or malice, keeps a client away for some minutes at most."""
+    await pair.expire()
+    await pair.fault("refresh", Fault("status", status=503, retry_after="86400"))
+    assert {Unavailable} == await failures(client, pair)
+    client.sleep(600)
+
+    assert 200 == await get(client, pair)
+
+
+async def test_a_retry_after_ends_with_a_login(client: ClientUnderTest, pair: Control) -> None:
+    """A new session is not made to wait for what an old one was told."""
+    await pair.expire()
+    await pair.fault("refresh", Fault("status", status=503, retry_after="86400"))
+    assert {Unavailable} == await failures(client, pair)
     await client.login("zs", PASSWORD)
     await pair.expire()
-    await pair.fault("refresh", *[Fault("status", status=503)] * 50)
+
+    assert 200 == await get(client, pair)
+
+
+async def test_trouble_that_stays_is_told_apart_from_the_end(open_another: OpenAnother, pair: Control) -> None:
+    """When time is up every caller learns that the service is unavailable; when it is back the session goes on."""
+    client = open_another(timeout_s=SHORT_S)
+    await client.login("zs", PASSWORD)
+    await pair.expire()
+    await pair.fault("refresh", *[Fault("status", status=503)] * 500)
     assert {Unavailable} == await failures(client, pair)
     await pair.clear_faults()
 
+    assert 200 == await recovered(client, pair)
     assert [200] * BURST == await burst(client, pair)
     assert {"live_sessions": 1, "reuses": 0} == await pair.counts("live_sessions", "reuses")
 
 
 async def test_a_service_that_hangs_is_told_apart_from_the_end(open_another: OpenAnother, pair: Control) -> None:
     """A refresh has a deadline of its own; the session goes on afterwards, though the answer was lost."""
-    client = open_another(timeout_s=0.9)
+    client = open_another(timeout_s=SHORT_S)
     await client.login("zs", PASSWORD)
     await pair.expire()
     await pair.fault("refresh", *[Fault("hang_after")] * 20)
     assert {Unavailable} == await failures(client, pair)
     await pair.clear_faults()
 
-    assert 200 == await get(client, pair)
+    assert 200 == await recovered(client, pair)
     assert {"rotations": 1, "reuses": 0} == await pair.counts("rotations", "reuses")
 
 
@@ -142,7 +166,8 @@ async def test_nonsense_is_not_the_end(client: ClientUnderTest, pair: Control, f
 async def test_a_redirected_refresh_takes_no_token_along(client: ClientUnderTest, pair: Control) -> None:
     """Refresh tokens go to the auth service's address and nowhere else."""
     await pair.expire()
-    await pair.fault("refresh", Fault("redirect", body=f"{pair.foreign_url}/echo"))
+    # For whoever comes when the first refresh has failed, too.
+    await pair.fault("refresh", *[Fault("redirect", body=f"{pair.foreign_url}/echo")] * BURST)
 
     assert {Unavailable} == await failures(client, pair)
     assert {"foreign_requests": 0} == await pair.counts("foreign_requests")

@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from resource_service.web.bearer import CLAIMS, Bearer, optional, public, requires
+from dualtoken.resource_service.web.bearer import CLAIMS, Bearer, optional, public, requires
 from tests.resource_service.clock import Clock
 from tests.resource_service.issuer import AUDIENCE, ISSUER, NOW, Key, write_keys
 from tests.resource_service.services import serving

@@ -9,8 +9,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from resource_service.authenticator import FeedPolicy
-from resource_service.web.bearer import Bearer, optional, public, requires
+from dualtoken.resource_service.authenticator import FeedPolicy
+from dualtoken.resource_service.web.bearer import Bearer, optional, public, requires
 from tests.resource_service.clock import Clock
 from tests.resource_service.issuer import AUDIENCE, ISSUER, NOW, SID, Key, write_keys
 from tests.resource_service.services import bearer as credentials
@@ -92,8 +92,9 @@ async def test_challenges_name_the_realm(tmp_path: Path) -> None:
     """The audience, unless another is given."""
     async with mounted(KEY, tmp_path, realm="inventory") as session, session.get("/writing", headers=READER) as answer:
         assert (
-            'Bearer realm="inventory", error="insufficient_scope", scope="write"' == answer.headers["WWW-Authenticate"]
-        )
+            'Bearer realm="inventory", error="insufficient_scope", scope="write", '
+            f'resource_metadata="{AUDIENCE}/.well-known/oauth-protected-resource"'
+        ) == answer.headers["WWW-Authenticate"]
 
 
 async def test_a_scope_without_a_bearer_is_a_failure() -> None:
@@ -133,11 +134,28 @@ async def test_one_bearer_is_kept_current_for_one_application(tmp_path: Path) ->
         assert 404 == answer.status
 
 
+@pytest.mark.parametrize("how", ["mount", "attach"])
+async def test_a_second_bearer_and_a_late_one_are_told(tmp_path: Path, how: str) -> None:
+    """Before anything is changed: a token would be judged twice, or by nobody."""
+    first, second, late = (
+        Bearer(issuer=ISSUER, audience=AUDIENCE, keys=write_keys(tmp_path / "keys.json", KEY)) for _ in range(3)
+    )
+    app, started = web.Application(), web.Application()
+    first.mount(app)
+    with pytest.raises(RuntimeError, match="mounted already: one guard is enough"):
+        getattr(second, how)(app)
+    async with serving(started):
+        with pytest.raises(RuntimeError, match="has started: mount"):
+            getattr(late, how)(started)
+
+    assert 1 == len(app.middlewares)
+
+
 async def test_an_application_that_configures_no_logs_prints_none(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     """A refusal is a line of ``logging`` at debug level, not one on standard output that any stranger can add."""
-    caplog.set_level("DEBUG", "resource_service")
+    caplog.set_level("DEBUG", "dualtoken.resource_service")
     async with mounted(KEY, tmp_path) as session, session.get("/plain") as answer:
         assert 401 == answer.status
 
@@ -238,6 +256,48 @@ async def test_revocations_reach_a_foreign_application(tmp_path: Path) -> None:
                 assert 200 == other.status
 
 
+async def of_acme(predicate: Any, tmp_path: Path, **claims: Any) -> tuple[int, str | None, str]:
+    """Call a route that asks *predicate*; return status, challenge and body."""
+
+    @requires(predicate)
+    async def guarded(_request: web.Request) -> web.Response:
+        return web.Response(text="served")
+
+    app = web.Application()
+    app.router.add_get("/", guarded)
+    keys = write_keys(tmp_path / "keys.json", KEY)
+    Bearer(issuer=ISSUER, audience=AUDIENCE, keys=keys, clock=Clock(NOW + 10)).mount(app)
+    headers = credentials(KEY.token(**claims))
+    async with serving(app) as url, aiohttp.ClientSession(url) as session, session.get("/", headers=headers) as answer:
+        return answer.status, answer.headers.get("WWW-Authenticate"), await answer.text()
+
+
+@pytest.mark.parametrize(
+    ("claims", "status"),
+    [({"tenant": "acme"}, 200), ({"tenant": "globex"}, 403), ({}, 403), ({"tenant": None}, 403)],
+)
+async def test_a_route_may_ask_for_claims(claims: dict[str, Any], status: int, tmp_path: Path) -> None:
+    """A predicate says which tokens are enough; a claim that is missing is not enough."""
+    found = await of_acme(lambda claims: claims["tenant"] == "acme", tmp_path, **claims)
+
+    assert status == found[0]
+    if status == 403:
+        assert 'error="insufficient_scope"' in (found[1] or "")
+        assert "scope=" not in (found[1] or "").replace("insufficient_scope", "")
+
+
+async def test_a_predicate_that_gives_no_verdict_serves_nobody(tmp_path: Path) -> None:
+    """A coroutine or a set is true to Python, and no permission."""
+
+    async def asynchronous(_claims: object) -> bool:
+        return True
+
+    for predicate in (lambda claims: claims.scopes & {"admin", "read"}, lambda _claims: 1, lambda _claims: None):
+        assert 500 == (await of_acme(predicate, tmp_path))[0]
+    with pytest.raises(TypeError, match="asynchronous"):
+        requires(asynchronous)
+
+
 @pytest.mark.parametrize("scope", ["", "read write", 'qu"ote', "back\\slash", "ü"])
 def test_a_scope_that_is_none_is_named(scope: str) -> None:
     """At import, where the mistake is."""
@@ -253,7 +313,7 @@ def test_a_scope_that_is_none_is_named(scope: str) -> None:
         ({"jwks_url": "http://auth.example/"}, "https is needed"),
         ({"keys": "a", "revocations_url": "https://a/"}, "needs a service_secret"),
         ({"keys": "a", "realm": 'a"b'}, "realm must not hold quotes"),
-        ({"keys": "a", "cached_tokens": 0}, "cached_tokens must be at least 1"),
+        ({"keys": "a", "cache_mib": 0}, "cache_mib must be more than 0"),
     ],
 )
 def test_a_wrong_argument_is_named(options: dict[str, Any], problem: str) -> None:
@@ -269,10 +329,9 @@ def test_the_middleware_needs_nothing_of_the_service_around_it() -> None:
 
     from tests.resource_service.processes import REPOSITORY
 
-    code = (
-        "import sys, resource_service.web.bearer; print(*sorted(m for m in sys.modules if m.startswith('resource_'))) "
-    )
+    code = "import sys, resource_service.web.bearer; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
-    demo = {"app", "settings", "logs", "serving", "workers", "metrics", "web.home", "web.health", "web.protocol"}
+    demo = {f"resource_service.{name}" for name in ("app", "settings", "web.home", "web.health", "web.measurements")}
+    machinery = {f"dualtoken_serving.{name}" for name in ("logs", "process", "workers", "metrics", "connection")}
 
-    assert set() == {f"resource_service.{name}" for name in demo} & set(run.stdout.split())
+    assert set() == (demo | machinery) & set(run.stdout.split())

@@ -13,6 +13,8 @@ from tests.resource_service.issuer import AUDIENCE, Key, write_keys
 from tests.resource_service.services import bearer, raw_answer, resource_service
 
 REALM = f'Bearer realm="{AUDIENCE}"'
+METADATA = f'resource_metadata="{AUDIENCE}/.well-known/oauth-protected-resource"'
+BARE = f"{REALM}, {METADATA}"
 
 
 async def _challenge(answer: aiohttp.ClientResponse) -> tuple[int, str, str, str]:
@@ -21,7 +23,7 @@ async def _challenge(answer: aiohttp.ClientResponse) -> tuple[int, str, str, str
 
 
 def _refused(reason: str) -> tuple[int, str, str, str]:
-    return 401, f'{REALM}, error="invalid_token", error_description="{reason}"', "invalid_token", reason
+    return 401, f'{REALM}, error="invalid_token", error_description="{reason}", {METADATA}', "invalid_token", reason
 
 
 @pytest.mark.parametrize(
@@ -40,7 +42,7 @@ async def test_missing_credentials_get_a_bare_challenge(
 ) -> None:
     """Who sends no bearer token learns only that one is needed (RFC 6750 §3)."""
     async with service.get("/home", headers=headers) as answer:
-        assert (401, REALM, "missing_credentials") == (await _challenge(answer))[:3]
+        assert (401, BARE, "missing_credentials") == (await _challenge(answer))[:3]
 
 
 @pytest.mark.parametrize("value", ["Bearer", "Bearer ", "Bearer a b", "Bearer a.b", "Bearer a,b", "bearer ÿ.ÿ.ÿ"])
@@ -58,9 +60,13 @@ async def test_an_expired_token_says_so(service: aiohttp.ClientSession, key: Key
 
 
 async def test_a_refresh_token_is_no_access_token(service: aiohttp.ClientSession) -> None:
-    """An opaque token opens nothing here."""
+    """It opens nothing here; the challenge is that of any bad token, the body tells what it is and where it goes."""
     async with service.get("/home", headers=bearer("dtr1_" + "A" * 60)) as answer:
-        assert _refused("invalid") == await _challenge(answer)
+        told = await _challenge(answer)
+
+    assert _refused("invalid")[:3] == told[:3]
+    assert "refresh token" in told[3]
+    assert "POST /refresh" in told[3]
 
 
 async def test_a_token_too_long_is_refused_as_a_token(service: aiohttp.ClientSession, key: Key) -> None:
@@ -99,13 +105,13 @@ async def test_only_the_header_carries_tokens(
     token = {"access_token": key.token(**times)}
     sent = service.get("/home", params=token) if where == "query" else service.post("/echo", data=token)
     async with sent as answer:
-        assert (401, REALM) == (await _challenge(answer))[:2]
+        assert (401, BARE) == (await _challenge(answer))[:2]
 
 
 async def test_a_head_request_is_guarded_alike(service: aiohttp.ClientSession) -> None:
     """HEAD tells nothing that GET would not."""
     async with service.head("/home") as answer:
-        assert (401, REALM) == (answer.status, answer.headers["WWW-Authenticate"])
+        assert (401, BARE) == (answer.status, answer.headers["WWW-Authenticate"])
 
 
 async def test_a_rotated_key_fails_no_request(key_file: Path, key: Key, times: dict[str, int]) -> None:

@@ -2,9 +2,9 @@ import re
 
 import aiohttp
 
-from resource_service.app import create_app
-from resource_service.settings import Settings
-from resource_service.web.docs import description
+from dualtoken.resource_service.app import create_app
+from dualtoken.resource_service.settings import Settings
+from dualtoken.resource_service.web.docs import API
 
 
 async def test_the_page_names_every_call(service: aiohttp.ClientSession) -> None:
@@ -28,15 +28,15 @@ def test_every_route_is_described() -> None:
     """The OpenAPI document names exactly the calls that there are."""
     app = create_app(Settings(keys="access.jwks.json"))
     routes = {(route.method, route.resource.canonical) for route in app.router.routes() if route.resource}
-    described = {(method.upper(), path) for path, methods in description()["paths"].items() for method in methods}
+    described = {(method.upper(), path) for path, methods in API.description["paths"].items() for method in methods}
 
     assert described == {route for route in routes if route[0] != "HEAD"}
 
 
 def test_references_lead_somewhere() -> None:
     """Every $ref names a component that exists."""
-    text = str(description())
-    components = description()["components"]
+    text = str(API.description)
+    components = API.description["components"]
 
     assert [] == [
         (kind, name) for kind, name in re.findall(r"#/components/(\w+)/(\w+)", text) if name not in components[kind]

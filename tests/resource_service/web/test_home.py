@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from resource_service.web.home import ECHO_LIMIT
+from dualtoken.resource_service.web.home import ECHO_LIMIT
 from tests.resource_service.issuer import AUDIENCE, SID, Key
 from tests.resource_service.services import bearer
 
 REALM = f'Bearer realm="{AUDIENCE}"'
+METADATA = f'resource_metadata="{AUDIENCE}/.well-known/oauth-protected-resource"'
 
 
 async def test_the_index_is_public(service: aiohttp.ClientSession) -> None:
@@ -47,7 +48,7 @@ async def test_echo_needs_the_scope_write(service: aiohttp.ClientSession, key: K
     async with service.post("/echo", data=b"x", headers=bearer(key.token(scope="read", **times))) as answer:
         assert (
             403,
-            f'{REALM}, error="insufficient_scope", scope="write"',
+            f'{REALM}, error="insufficient_scope", scope="write", {METADATA}',
             {"error": "insufficient_scope", "error_description": "needs the scope write"},
         ) == (answer.status, answer.headers["WWW-Authenticate"], await answer.json())
 

@@ -14,20 +14,23 @@ async def test_outcomes_are_counted(service: aiohttp.ClientSession, key: Key, ti
     good = bearer(key.token(**times))
     for headers in (good, good, {}, bearer(key.token()), bearer("x")):
         await (await service.get("/home", headers=headers)).read()
+    for scope in ("read", "write", "read"):
+        await (await service.post("/echo", headers=bearer(key.token(scope=scope, **times)))).read()
     async with service.get("/metrics") as answer:
         text = await answer.text()
 
     assert [] == [
         line
         for line in (
-            'resource_authentications_total{outcome="accepted"} 2.0',
+            'resource_authentications_total{outcome="accepted"} 3.0',
+            'resource_authentications_total{outcome="insufficient_scope"} 2.0',
             'resource_authentications_total{outcome="missing"} 1.0',
             'resource_authentications_total{outcome="invalid"} 2.0',
             "resource_keys 1.0",
             "resource_keys_refused 0.0",
-            "resource_cached_tokens 1.0",
-            'resource_token_cache_lookups_total{result="hit"} 1.0',
-            'resource_token_cache_lookups_total{result="miss"} 3.0',
+            "resource_cached_tokens 3.0",
+            'resource_token_cache_lookups_total{result="hit"} 2.0',
+            'resource_token_cache_lookups_total{result="miss"} 5.0',
         )
         if line not in text.splitlines()
     ]

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 from yarl import URL
 
-from resource_service import serving
-from resource_service.settings import Settings
-from resource_service.web import home
+from dualtoken.resource_service.app import create_app
+from dualtoken.resource_service.cli import serving_of
+from dualtoken.resource_service.settings import Settings
+from dualtoken.resource_service.web import home
+from dualtoken_serving import process
 from tests.resource_service.issuer import Key
 from tests.resource_service.services import raw_answer, resource_service
 from tests.trickle import trickled
@@ -50,8 +52,9 @@ async def test_an_upload_that_is_broken_off_is_no_fault_of_the_service(
 
 async def test_a_head_that_never_ends_is_cut_off(key_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection that says nothing, or does not finish its first head, within the keep-alive time is closed."""
-    monkeypatch.setattr(serving, "KEEPALIVE_S", 0.3)
-    runner = serving.runner(Settings(keys=key_file))
+    monkeypatch.setattr(process, "KEEPALIVE_S", 0.3)
+    settings = Settings(keys=key_file)
+    runner = serving_of(settings).make_runner(create_app(settings))
     await runner.setup()
     try:
         listener = await asyncio.get_running_loop().create_server(runner.server, "127.0.0.1", 0)  # type: ignore[arg-type]

@@ -1,0 +1,55 @@
+"""What a user name and a password may be, on every way in, and the one way in which each is written.
+
+Keyboards and file systems write one letter as different code points. A name or password is brought into one form before
+it is stored, hashed or counted. What RFC 8265 forbids beyond control characters is allowed: such names exist already.
+
+Source: RFC 8265 §3.4 (UsernameCasePreserved), §4.2 (OpaqueString); NIST SP 800-63B revision 4, §3.1.1.2.
+"""
+
+import unicodedata
+from typing import Annotated
+
+from pydantic import AfterValidator, StringConstraints
+
+MAX_NAME = 255
+MAX_PASSWORD = 1024
+_WIDE_OR_NARROW = ("<wide>", "<narrow>")
+
+
+def normal_name(name: str) -> str:
+    """Return *name* with full-width and half-width characters as the plain ones, in NFC; case is kept."""
+    if name.isascii():
+        return name
+    return unicodedata.normalize("NFC", "".join(map(_of_plain_width, name)))
+
+
+def _of_plain_width(character: str) -> str:
+    width, _, plain = unicodedata.decomposition(character).partition(" ")
+    return chr(int(plain, 16)) if width in _WIDE_OR_NARROW else character
+
+
+def normal_password(password: str) -> str:
+    """Return *password* with every kind of space as the plain one, in NFC. May take milliseconds."""
+    if password.isascii():
+        return password
+    spaced = "".join(" " if unicodedata.category(character) == "Zs" else character for character in password)
+    return unicodedata.normalize("NFC", spaced)
+
+
+# No control characters: PostgreSQL stores no NUL, and nobody has a line break in a name.
+_IN_NAMES = StringConstraints(min_length=1, max_length=MAX_NAME, pattern=r"^[^\x00-\x1f\x7f]+$")
+Name = Annotated[str, _IN_NAMES]
+"""As it was typed: an account of an older release may have it in another form."""
+Sub = Name
+"""What names a user for ever, as its maker wrote it: it is never brought into another form."""
+Email = Annotated[str, StringConstraints(max_length=254, pattern=r"^([^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+)?$")]
+"""An address, or nothing."""
+# Neither has a new one C1's, such as U+0085: names of an older release may.
+NewName = Annotated[
+    str,
+    AfterValidator(normal_name),
+    StringConstraints(min_length=1, max_length=MAX_NAME, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$"),
+]
+Password = Annotated[str, StringConstraints(min_length=1, max_length=MAX_PASSWORD)]
+# How short it may be, ``password_rules`` says: the operator sets it, and a message must give the limit that holds.
+NewPassword = Annotated[str, AfterValidator(normal_password), StringConstraints(max_length=MAX_PASSWORD)]

@@ -1,0 +1,50 @@
+"""``get``: any request, signed."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .account import Account
+from .exit_codes import Exit, run
+from .options import Auth, CaCert, Insecure, Keyring, Name, Timeout, TokenFile
+
+
+def get(
+    url: Annotated[str, typer.Argument(metavar="URL", help="What to call; only its origin sees the token.")],
+    method: Annotated[
+        str | None, typer.Option("-X", "--request", metavar="METHOD", help="GET; POST with a body.")
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "-d", "--data", metavar="DATA", help="Body: JSON where it is an object or list, else a form. @FILE, @-."
+        ),
+    ] = None,
+    json: Annotated[
+        str | None, typer.Option("--json", metavar="DATA", help="Body: JSON, asking for JSON. @FILE, @-.")
+    ] = None,
+    header: Annotated[
+        list[str] | None, typer.Option("-H", "--header", metavar="LINE", help="'Name: value'; repeatable.")
+    ] = None,
+    include: Annotated[bool, typer.Option("-i", "--include", help="Print status and headers, too.")] = False,
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the body there.")] = None,
+    auth: Auth = None,
+    account: Name = "default",
+    token_file: TokenFile = None,
+    keyring: Keyring = False,
+    allow_insecure: Insecure = False,
+    timeout: Timeout = 30.0,
+    cacert: CaCert = None,
+) -> None:
+    """Call an address with the session's access token, renewed if need be. Options are curl's."""
+    chosen = Account(auth, account, token_file, keyring, allow_insecure, timeout, cacert)
+
+    async def work() -> Exit:
+        from .fetch import Fetch
+
+        fetch = Fetch(url, method, data, json, header or [], include, output, timeout, allow_insecure, cacert)
+        async with chosen.source() as tokens:
+            return await fetch.run(tokens)
+
+    run(work())

@@ -1,0 +1,31 @@
+"""A library that may be missing or too old, which is told in one line."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+
+
+@contextmanager
+def needed(library: str, least: tuple[int, int], *, by: str) -> Iterator[None]:
+    """Import *library* in the body of this context.
+
+    Args:
+        library: as pip and ``import`` name it.
+        least: the oldest version that will do.
+        by: the module that needs it.
+
+    Raises:
+        ImportError: it is not there, or too old; the text names the cure.
+    """
+    problem, cure = f"{by} needs {library} {least[0]}.{least[1]} or newer", f"pip install --upgrade {library}"
+    try:
+        found = version(library)
+    except PackageNotFoundError:
+        found = ""  # the import says so, unless it came here without pip
+    if found and tuple(int(number) for number in re.findall(r"\d+", found)[:2]) < least:
+        raise ImportError(f"{problem}, and {found} is installed: {cure}")
+    try:
+        yield
+    except ImportError as missing:
+        raise ImportError(f"{problem}: {cure} ({missing})") from None

@@ -1,0 +1,1 @@
+"""The HTTP server machinery that both services run on. It imports neither."""

@@ -1,0 +1,71 @@
+"""What stands between a client and a service in a company: a proxy, and a server whose authority is the company's."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from yarl import URL
+
+from tests.system.certificates import Certificates
+
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    except OSError:
+        pass
+    writer.close()
+
+
+async def _join(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, url: URL, *, answer: bytes = b"", first: bytes = b""
+) -> None:
+    there, back = await asyncio.open_connection(url.host, url.port)
+    writer.write(answer)
+    back.write(first)
+    await asyncio.gather(_copy(reader, back), _copy(there, writer))
+
+
+@asynccontextmanager
+async def proxy() -> AsyncIterator[tuple[str, list[str]]]:
+    """Run a proxy (RFC 9110 §7.1 and §9.3.6); yield its address, and the list of what it was asked for."""
+    asked: list[str] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        method, target, version = (await reader.readline()).decode().split()
+        asked.append(f"{method} {target}")
+        if method == "CONNECT":
+            await reader.readuntil(b"\r\n\r\n")
+            await _join(reader, writer, URL(f"//{target}"), answer=b"HTTP/1.1 200 OK\r\n\r\n")
+        else:
+            await _join(reader, writer, URL(target), first=f"{method} {URL(target).path} {version}\r\n".encode())
+
+    async with _serving(serve) as address:
+        yield f"http://{address}", asked
+
+
+@asynccontextmanager
+async def tls_front(url: str, certificates: Certificates) -> AsyncIterator[str]:
+    """Put TLS before the service at *url*; yield the address."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificates.certificate, certificates.key)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _join(reader, writer, URL(url))
+
+    async with _serving(serve, context) as address:
+        yield f"https://{address}"
+
+
+@asynccontextmanager
+async def _serving(serve: Serve, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    try:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()

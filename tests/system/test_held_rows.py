@@ -1,0 +1,115 @@
+"""Rows of PostgreSQL that somebody else holds, under services that run: who is late, and who notices nothing."""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import asyncpg
+from yarl import URL
+
+from tests.system.deployment import Postgres, deployed, postgres
+from tests.system.eventually import eventually
+from tests.system.honest import UNAVAILABLE, Answer, present
+
+_WITHIN_S = 120  # a deadline for a very busy machine
+_PATIENT = aiohttp.ClientTimeout(total=_WITHIN_S)
+# An UPDATE that has its rows does not end until the gate is open.
+_GATE = [
+    "CREATE TABLE gate (id int)",
+    "INSERT INTO gate VALUES (1)",
+    """CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN WHILE EXISTS (SELECT FROM gate) LOOP PERFORM pg_sleep(0.01); END LOOP; RETURN NULL; END $$""",
+    "CREATE TRIGGER waits AFTER UPDATE ON sessions FOR EACH STATEMENT EXECUTE FUNCTION wait()",
+]
+_AT_THE_GATE = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+_CONNECTIONS = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'auth' AND state = 'idle'"
+
+
+def session_id(token: str) -> str:
+    """Return the id that stands in a refresh token: behind a key's, of 6 bytes."""
+    return base64.urlsafe_b64encode(base64.urlsafe_b64decode(token.removeprefix("dtr1_"))[6:22]).decode().rstrip("=")
+
+
+@asynccontextmanager
+async def held(database: Postgres, token: str) -> AsyncIterator[None]:
+    """Hold the row of a token's session, as an open transaction in psql does."""
+    psql = await asyncpg.connect(database.url)
+    try:
+        async with psql.transaction():
+            await psql.execute("UPDATE sessions SET ip = ip WHERE id = $1", session_id(token))
+            yield
+    finally:
+        await psql.close()
+
+
+def presented(http: aiohttp.ClientSession, url: URL, tokens: Iterable[str]) -> dict[str, asyncio.Task[Answer]]:
+    """Present tokens, each with a key of its own."""
+    return {token: asyncio.create_task(present(http, url, token, f"key-{token[-9:]}", _PATIENT)) for token in tokens}
+
+
+async def test_a_held_row_is_late_alone(tmp_path: Path, http: aiohttp.ClientSession) -> None:
+    """The others of its batch are answered meanwhile; that one is refused at last, spends nothing, and works later."""
+    with postgres() as database:
+        async with deployed(tmp_path, database) as deployment, asyncio.timeout(_WITHIN_S):
+            [url] = [process.url for process in deployment.processes]
+            locked, *others = await deployment.seed(60)
+            async with held(database, locked):
+                answers = presented(http, url, (locked, *others))
+                statuses = {(await answers[token]).status for token in others}
+                first_is_late = not answers[locked].done()
+                refused = await answers[locked]
+                [connections] = database.query(_CONNECTIONS)
+            [then] = presented(http, url, [locked]).values()
+            granted = await then
+
+    assert ({200}, True) == (statuses, first_is_late)
+    assert refused == UNAVAILABLE
+    assert int(connections) > 0  # the pool has not been given up
+    assert 200 == granted.status
+
+
+async def test_a_revocation_that_is_under_way_is_late_alone(tmp_path: Path, http: aiohttp.ClientSession) -> None:
+    """A large UPDATE by somebody else holds its rows until it is committed; then they are what it made of them."""
+    with postgres() as database:
+        async with deployed(tmp_path, database) as deployment, asyncio.timeout(_WITHIN_S):
+            [url] = [process.url for process in deployment.processes]
+            theirs, ours = (tokens := await deployment.seed(60))[:30], tokens[30:]
+            psql = await asyncpg.connect(database.url)
+            async with psql.transaction():
+                ids = [session_id(token) for token in theirs]
+                await psql.execute("UPDATE sessions SET revoked_at = 1, revoked_reason = 'x' WHERE id = ANY($1)", ids)
+                answers = presented(http, url, tokens)
+                statuses = {(await answers[token]).status for token in ours}
+                are_late = not any(answers[token].done() for token in theirs)
+            await psql.close()
+            reasons = {(await answers[token]).reason for token in theirs}
+
+    assert ({200}, True) == (statuses, are_late)
+    assert {"revoked"} == reasons
+
+
+async def test_a_replica_that_is_stopped_in_a_transaction_is_passed_over(
+    tmp_path: Path, http: aiohttp.ClientSession
+) -> None:
+    """Stopped between UPDATE and COMMIT it holds its rows for some seconds; no other session waits, none is lost."""
+    with postgres() as database:
+        async with deployed(tmp_path, database, 2) as deployment, asyncio.timeout(_WITHIN_S):
+            stopped, other = deployment.processes
+            caught, *others = await deployment.seed(60)
+            database.cluster.execute(*_GATE, database="auth")
+            [first] = presented(http, stopped.url, [caught]).values()
+            await eventually(lambda: database.query(_AT_THE_GATE) == ["1"], _WITHIN_S)
+            with stopped.paused():
+                database.cluster.execute("DELETE FROM gate", database="auth")
+                answers = presented(http, other.url, (caught, *others))
+                statuses = {(await answers[token]).status for token in others}
+                is_late = not answers[caught].done()
+                granted = await answers[caught]
+            again = await first
+
+    assert ({200}, True) == (statuses, is_late)
+    assert 200 == granted.status
+    assert again in (UNAVAILABLE, granted)
