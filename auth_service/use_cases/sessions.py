@@ -20,6 +20,7 @@ from ..errors import (
     UserDisabled,
 )
 from ..events.events import Events
+from ..grant_errors import AssertionProblem, InvalidAssertion
 from ..login_guard.delay import DelayedRefusal
 from ..login_guard.hashing import Passwords
 from ..login_guard.shares import Asker
@@ -32,6 +33,9 @@ from .session_tokens import SessionTokens
 
 # At the stored hash, in one log-in: it is strengthened once, and changed by people.
 _LOOKS = 3
+_NO_LONGER_AUTHENTICATED = frozenset(
+    {RevocationReason.PASSWORD_CHANGED, RevocationReason.USER_DISABLED, RevocationReason.USER_ERASED}
+)
 _LOGGED = 10  # session ids in one line: mostly there is one, but thousands where the limit was lowered
 _REASONS = {
     Kind.UNKNOWN: Reason.UNKNOWN,
@@ -142,7 +146,8 @@ class Sessions:
         self._events.revoked(RevocationReason.SESSION_LIMIT, len(ended), sub=user.id, sids=ended[:_LOGGED])
         # While the password was hashed the user may have been changed: the token tells what stands there now.
         opened = await self._store.find_session(session.id)
-        return opened if opened is not None and opened.revoked_at is None else None
+        # Any other end, as of a user with too many sessions, is told where the session is used, as a moment later.
+        return opened if opened is not None and opened.revoked_reason not in _NO_LONGER_AUTHENTICATED else None
 
     async def open_for(self, sub: str, beginning: Beginning) -> Granted:
         """Open a session for a user whom the caller has authenticated.
@@ -167,6 +172,7 @@ class Sessions:
 
         Raises:
             UserDisabled: the user was disabled or erased since.
+            InvalidAssertion: what opened the session came again meanwhile, and has ended it.
             Unavailable: the database does not answer; and whatever *create* raises.
         """
         return self._opened(await self._created(User(sub, "", "", ""), beginning, create), beginning)
@@ -179,6 +185,8 @@ class Sessions:
     def _opened(self, session: Session | None, beginning: Beginning) -> Granted:
         if session is None:
             raise UserDisabled
+        if session.revoked_reason == RevocationReason.REUSE:
+            raise InvalidAssertion(AssertionProblem.REPLAYED, "it came again in this moment")
         self._events.logged_in(session.id, session.user.id, beginning.client.ip)
         return self.tokens.grant(session, session.generation, self._clock())
 

@@ -4,6 +4,8 @@ import pytest
 from pydantic import SecretStr
 from yarl import URL
 
+from dualtoken.auth_service.domain.models import Session
+from dualtoken.auth_service.web.app_keys import SESSIONS
 from tests.auth_service.conftest import StartAuth
 from tests.auth_service.running import FAST_HASHER, PASSWORD, START_MS, Auth, reason_of
 from tests.auth_service.store.conftest import migrate
@@ -58,6 +60,26 @@ async def test_a_user_has_no_more_sessions_than_allowed(start_auth: StartAuth) -
     assert (400, "invalid_grant", "revoked") == reason_of(await auth.refresh(second["refresh_token"]))
     assert 'auth_revocations_total{reason="session_limit"} 1.0' in metrics.splitlines()
     assert await auth.rotate(token)
+
+
+async def test_a_session_that_the_next_log_in_ended_before_its_answer_is_no_wrong_password(
+    start_auth: StartAuth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its tokens are answered as a moment earlier; their first refresh tells that it ended."""
+    auth = await start_auth(sessions_per_user=1)
+    store, next_ones = auth.client.app[SESSIONS]._store, []
+    find = store.find_session
+
+    async def find_later(session_id: str) -> Session | None:
+        monkeypatch.undo()
+        next_ones.append(await auth.log_in())
+        return await find(session_id)
+
+    monkeypatch.setattr(store, "find_session", find_later)
+    tokens = await auth.log_in()
+
+    assert (400, "invalid_grant", "revoked") == reason_of(await auth.refresh(tokens["refresh_token"]))
+    assert await auth.rotate(next_ones[0]["refresh_token"])
 
 
 async def test_a_rotation_is_a_sign_of_life(auth: Auth) -> None:

@@ -6,7 +6,8 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from dualtoken.auth_service.domain.models import User
+from dualtoken.auth_service.domain.models import Session, User
+from dualtoken.auth_service.web.app_keys import SESSIONS
 from tests.auth_service.conftest import StartAuth
 from tests.auth_service.domain.dpop import ProofMaker
 from tests.auth_service.running import Auth
@@ -78,13 +79,35 @@ async def test_a_code_that_comes_again_ends_its_session(auth: Auth) -> None:
     assert code not in str(logs)
 
 
-async def test_of_many_exchanges_at_once_one_is_good(auth: Auth) -> None:
-    """And its session ends, since the others came as well."""
+async def test_of_many_exchanges_at_once_one_opens_a_session(auth: Auth) -> None:
+    """And it ends, since the others came as well: the one may hear of that before it is answered."""
     code = await code_of(auth)
     answers = await asyncio.gather(*(exchange(auth, code) for _ in range(8)))
+    refused = [answer for answer in answers if answer.status == 400]
 
-    assert [200, *[400] * 7] == sorted(answer.status for answer in answers)
+    assert len(refused) in (7, 8)
+    assert {"replayed"} == {answer.body["reason"] for answer in refused}
     assert [1, 1, 1] == rows(auth)
+    assert [("reuse",)] == auth.sql("SELECT revoked_reason FROM sessions")
+
+
+async def test_a_code_that_comes_again_before_its_first_answer_is_answered_to_nobody(
+    auth: Auth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The session had ended when its tokens were to be made."""
+    code = await code_of(auth)
+    store = auth.client.app[SESSIONS]._store
+    find, others = store.find_session, []
+
+    async def find_later(session_id: str) -> Session | None:
+        monkeypatch.undo()
+        others.append(await exchange(auth, code))
+        return await find(session_id)
+
+    monkeypatch.setattr(store, "find_session", find_later)
+    first = await exchange(auth, code)
+
+    assert [(400, "replayed")] * 2 == [(answer.status, answer.body["reason"]) for answer in (first, *others)]
 
 
 async def test_a_code_counts_for_a_minute(auth: Auth) -> None:
