@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.deadline import HANGS_S
 from tests.ports import held_ports
 from tests.postgresql import Cluster
 
-_DEADLINE_S = 60
 _UNPRIVILEGED = "nobody"  # it refuses to run as root
 _SETTINGS = """
 [databases]
@@ -57,7 +57,7 @@ def pgbouncer(cluster: Cluster, servers: int) -> Iterator[int]:
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + _DEADLINE_S
+    deadline = time.monotonic() + HANGS_S
     while True:
         assert process.poll() is None, "pgbouncer ended"
         try:

@@ -14,9 +14,9 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
+from tests.deadline import HANGS_S
 from tests.ports import held_ports
 
-_READY_WITHIN_S = 30
 # PostgreSQL refuses to run as root.
 _UNPRIVILEGED = "nobody"
 _SETTINGS = {
@@ -80,7 +80,7 @@ class Cluster:
     def start(self) -> "Cluster":
         """Start, or start again after a kill, and return when connections are taken."""
         options = [word for name, value in self.settings.items() for word in ("-c", f"{name}={value}")]
-        deadline = time.monotonic() + _READY_WITHIN_S
+        deadline = time.monotonic() + HANGS_S
         while True:
             with self._log.open("ab") as log:
                 self._process = subprocess.Popen(
@@ -127,7 +127,7 @@ class Cluster:
 
     def promote(self) -> None:
         """Make a standby the primary; return when it takes writes."""
-        self._run("pg_ctl", "promote", "-D", self.data, "-w", "-t", str(_READY_WITHIN_S))
+        self._run("pg_ctl", "promote", "-D", self.data, "-w", "-t", str(HANGS_S))
 
     def execute(self, *statements: str, database: str = "postgres") -> str:
         """Run statements, each in a transaction of its own; return what ``psql`` prints."""

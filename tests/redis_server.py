@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 import redis
 
+from tests.deadline import HANGS_S
 from tests.ports import held_ports
-
-_DEADLINE_S = 30
 
 
 @dataclass
@@ -33,7 +32,7 @@ class RedisServer:
         """Start it; return when it answers."""
         options = ("--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self.folder))
         self.process = subprocess.Popen(["redis-server", *options], stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + _DEADLINE_S
+        deadline = time.monotonic() + HANGS_S
         with redis.Redis(port=self.port) as client:
             while not _answers(client):
                 assert time.monotonic() < deadline, "redis-server does not answer"

@@ -2,8 +2,9 @@
 
 import asyncio
 
+from tests.deadline import HANGS_S
+
 _EVERY_S = 0.05
-_WITHIN_S = 30
 
 
 async def trickled(host: str | None, port: int | None, beginning: bytes) -> bytes:
@@ -16,7 +17,7 @@ async def trickled(host: str | None, port: int | None, beginning: bytes) -> byte
     writer.write(beginning)
     said = asyncio.create_task(reader.read())
     try:
-        async with asyncio.timeout(_WITHIN_S):
+        async with asyncio.timeout(HANGS_S):
             while not said.done():
                 writer.write(b"x")
                 await asyncio.wait([said], timeout=_EVERY_S)

@@ -5,7 +5,8 @@ import gc
 
 from aiohttp.http_exceptions import HttpProcessingError
 
-_WITHIN_S = 30
+from tests.deadline import HANGS_S
+
 _LOOK_EVERY_S = 0.01
 _GOOD = b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n"
 _UPGRADE = b"GET /health/live HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
@@ -34,7 +35,7 @@ async def nothing_left(host: str, port: int, request: bytes) -> None:
     try:
         for hangs_up in (False, True):
             await _send(host, port, request, hangs_up=hangs_up)
-        async with asyncio.timeout(_WITHIN_S):
+        async with asyncio.timeout(HANGS_S):
             while len(_exceptions()) > len(others):  # noqa: ASYNC110 - memory tells nobody
                 await asyncio.sleep(_LOOK_EVERY_S)
     finally:

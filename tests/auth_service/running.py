@@ -14,6 +14,7 @@ from argon2 import PasswordHasher
 
 from dualtoken.auth_service.cli.service import serving_of
 from dualtoken.auth_service.settings import Settings
+from tests.deadline import HANGS_S
 
 PASSWORD = "correct horse battery staple"
 START_MS = 1_800_000_000_000
@@ -75,7 +76,7 @@ class GatedHasher(PasswordHasher):
 
     def verify(self, hash: str | bytes, password: str | bytes) -> bool:  # noqa: A002 - the name of the base class
         """Wait, then verify for real."""
-        assert self.gate.wait(30)
+        assert self.gate.wait(HANGS_S)
         return super().verify(hash, password)
 
 

@@ -9,9 +9,10 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
+from tests.deadline import HANGS_S
+
 PREFIX = "behind"
 """The auth service is below this path, too, and knows nothing of it: as behind a proxy that strips a path."""
-_WITHIN_S = 30
 _PER_HOP = {"connection", "content-length", "date", "host", "keep-alive", "server", "transfer-encoding"}
 
 
@@ -64,7 +65,7 @@ class Gate:
 
     async def until_refreshes(self, count: int) -> None:
         """Return when the auth service has seen that many refreshes."""
-        async with asyncio.timeout(_WITHIN_S), self._news:
+        async with asyncio.timeout(HANGS_S), self._news:
             await self._news.wait_for(lambda: len(self.refreshes) >= count)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:

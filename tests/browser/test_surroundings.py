@@ -10,6 +10,7 @@ from playwright.async_api import BrowserContext, Route
 from dualtoken.client.playground.page_server import FILES
 from tests.browser.conftest import OpenTab, World
 from tests.browser.gate import Gate
+from tests.deadline import HANGS_S
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 OK = (200, "zs")
@@ -186,7 +187,7 @@ async def test_a_server_that_renders_the_page_asks_nobody(world: World, tmp_path
     process = await asyncio.create_subprocess_exec(
         node, str(program), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
-    output, errors = await asyncio.wait_for(process.communicate(), 60)
+    output, errors = await asyncio.wait_for(process.communicate(), HANGS_S)
 
     assert (0, b"") == (process.returncode, errors)
     assert _RENDERED == output.decode().split()

@@ -10,6 +10,7 @@ import pytest
 from yarl import URL
 
 from dualtoken.client.commands.exit_codes import Exit
+from tests.deadline import HANGS_S
 from tests.system.processes import PASSWORD, REPOSITORY, Deployment, deployment_in, prepare
 
 WRONG = "hunter2-hunter2"
@@ -20,7 +21,7 @@ import aiohttp
 from client import BearerAuth, ClientError, FileStorage, TokenSource
 
 async def main(auth, api, tokens, password):
-    source = TokenSource(auth, storage=FileStorage(tokens), refresh_timeout_s=3)
+    source = TokenSource(auth, storage=FileStorage(tokens), refresh_timeout_s=60)
     lonely = TokenSource(f"{auth}/nowhere", storage=FileStorage(tokens), refresh_timeout_s=1)
     async with source, lonely, aiohttp.ClientSession(middlewares=[BearerAuth(source, origins=[api])]) as http:
         await attempt(source.login("zs", "%(wrong)s"))
@@ -71,7 +72,7 @@ async def written(*command: str, line: str, tokens: Path) -> tuple[int, str]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    out, _ = await asyncio.wait_for(process.communicate(f"{line}\n".encode()), 60)
+    out, _ = await asyncio.wait_for(process.communicate(f"{line}\n".encode()), HANGS_S)
     return process.returncode or 0, out.decode()
 
 

@@ -22,6 +22,7 @@ from tests.client.failing_storage import stored
 from tests.conformance.auth_fake import PASSWORD
 from tests.conformance.faults import Fault
 from tests.conformance.pair import Control, running_pair
+from tests.deadline import HANGS_S
 
 T = TypeVar("T")
 
@@ -41,10 +42,10 @@ def pair_in_a_thread() -> Iterator[Control]:
 
         loop = fakes.get_loop()
         serving = thread.submit(fakes.run, serve())
-        asyncio.run_coroutine_threadsafe(started.wait(), loop).result(60)
+        asyncio.run_coroutine_threadsafe(started.wait(), loop).result(HANGS_S)
         yield pairs[0]
         loop.call_soon_threadsafe(stop.set)
-        serving.result(60)
+        serving.result(HANGS_S)
 
 
 async def test_a_background_refresh_that_fails_is_not_repeated_at_once(
@@ -66,7 +67,7 @@ async def test_a_background_refresh_that_fails_is_not_repeated_at_once(
     clock.advance(6)
     async with source:
         assert "at-1" == await source.token()
-        await asyncio.wait_for(refreshed.wait(), 60)
+        await asyncio.wait_for(refreshed.wait(), HANGS_S)
 
 
 async def test_callers_join_a_background_refresh_when_the_token_runs_out(
@@ -129,7 +130,7 @@ async def test_a_given_session_is_used_and_left_open(pair: Control, make_source:
     async with aiohttp.ClientSession() as plain:
         source = make_source(session=plain)
         plain._middlewares = [BearerAuth(source, origins=[pair.auth_url])]  # as a user would pass it to the constructor
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(HANGS_S):
             await source.login("zs", PASSWORD)
             await source.token(rejected="at-1")
             await source.aclose()

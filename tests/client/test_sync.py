@@ -24,6 +24,7 @@ from dualtoken.client.sync import TokenSource
 from tests.conformance.auth_fake import PASSWORD
 from tests.conformance.faults import Fault
 from tests.conformance.pair import Control
+from tests.deadline import HANGS_S
 
 ROOT = Path(__file__).resolve().parents[2]
 THREADS = 1000
@@ -60,7 +61,7 @@ async def test_both_libraries_share_a_source(source: TokenSource, pair: Control)
         url, origins = f"{pair.api_url}/things", [pair.api_url]
         with httpx.Client(auth=HttpxAuth(source, origins=origins)) as http:
             auth = RequestsAuth(source, origins=origins)
-            answers = http.get(url), requests.get(url, auth=auth, timeout=60)
+            answers = http.get(url), requests.get(url, auth=auth, timeout=HANGS_S)
 
         return [answer.status_code for answer in answers]
 

@@ -12,10 +12,10 @@ from typing import Protocol, Self
 import aiohttp
 
 from dualtoken.client import BearerAuth, ClientError, FileStorage, TokenSource
+from tests.deadline import HANGS_S
 from tests.system.history import History, Replayed, violations
 from tests.system.honest import HonestClient, TurnedAway, present
 
-_SERVED_WITHIN_S = 90
 _REFRESH_TIMEOUT_S = 60
 _LONGEST_PAUSE_S = 0.1
 
@@ -140,7 +140,7 @@ class Crowd:
         """
         before = self.served.copy()
         users = [user.name for user in self._users() if not self._is_turned_away(user)]
-        async with asyncio.timeout(_SERVED_WITHIN_S), self._news:
+        async with asyncio.timeout(HANGS_S), self._news:
             # The first answer may belong to a request that was under way.
             await self._news.wait_for(lambda: all(self.served[name] >= before[name] + 2 for name in users))
 

@@ -19,10 +19,10 @@ import pytest
 from yarl import URL
 
 from tests.compose.stack import CHECKOUT, run
+from tests.deadline import HANGS_S
 from tests.ports import held_ports
 
 IMAGE = os.environ.get("NGINX_IMAGE", "nginx:1.22")
-WITHIN_S = 30
 SEVERAL = 3  # tries, of proxy_next_upstream_tries
 KEY = {"Idempotency-Key": "k"}
 SAFE = {
@@ -113,7 +113,7 @@ def configuration(auth: int, resource: int, replicas: Sequence[int]) -> str:
 
 async def listening(port: int) -> None:
     """Return when something listens there."""
-    async with asyncio.timeout(WITHIN_S):
+    async with asyncio.timeout(HANGS_S):
         while True:
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -185,7 +185,7 @@ async def test_hang_up_is_passed_on(tmp_path: Path) -> None:
     async with nginx_before(replica, tmp_path) as (url, _), aiohttp.ClientSession() as http:
         with pytest.raises(TimeoutError):
             await http.post(f"{url}/refresh", headers=KEY, timeout=aiohttp.ClientTimeout(total=1))
-        await asyncio.wait_for(replica.hung_up.wait(), WITHIN_S)
+        await asyncio.wait_for(replica.hung_up.wait(), HANGS_S)
 
     assert {"POST /refresh": 1} == replica.asked
 
@@ -195,12 +195,12 @@ async def told(url: str, request: bytes) -> tuple[int, dict[str, list[str]], byt
     address = URL(url)
     reader, writer = await asyncio.open_connection(address.host, address.port)
     writer.write(request)
-    first, *lines = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), WITHIN_S)).decode().splitlines()[:-1]
+    first, *lines = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), HANGS_S)).decode().splitlines()[:-1]
     headers: dict[str, list[str]] = {}
     for name, value in (line.split(": ", 1) for line in lines):
         headers.setdefault(name.lower(), []).append(value)
     # Not until the end: nginx holds a connection open on which it was sent too much.
-    body = await asyncio.wait_for(reader.readexactly(int(headers["content-length"][0])), WITHIN_S)
+    body = await asyncio.wait_for(reader.readexactly(int(headers["content-length"][0])), HANGS_S)
     writer.close()
     return int(first.split()[1]), headers, body
 
@@ -282,7 +282,7 @@ async def test_connections_of_one_address_are_limited(tmp_path: Path) -> None:
             stack.callback(abort, writer)
             writer.write(b"POST /logout HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n")
             answers.append(asyncio.create_task(reader.read(12)))
-        refused, waiting = await asyncio.wait(answers, timeout=WITHIN_S, return_when=asyncio.FIRST_COMPLETED)
+        refused, waiting = await asyncio.wait(answers, timeout=HANGS_S, return_when=asyncio.FIRST_COMPLETED)
         for task in waiting:
             task.cancel()
         await asyncio.wait(answers)

@@ -14,9 +14,9 @@ import aiohttp
 import pytest
 
 from tests.compose.stack import Stack, run
+from tests.deadline import HANGS_S
 
 USERNAME, PASSWORD = "zs", "correct horse battery staple"
-NEWS_S = 30
 Client = Callable[..., str]
 
 
@@ -93,7 +93,7 @@ async def test_web_page_is_allowed_by_both_services(stack: Stack) -> None:
 async def test_logout_reaches_the_resource_service(stack: Stack) -> None:
     """The resource service hears of a logout, and refuses an access token that has not expired."""
     account = {"username": USERNAME, "password": PASSWORD}
-    with access_tokens_living(stack, 10 * NEWS_S):
+    with access_tokens_living(stack, 10 * HANGS_S):
         async with aiohttp.ClientSession(raise_for_status=True) as http:
             async with http.post(f"{stack.auth_url}/login", json=account) as response:
                 tokens = await response.json()
@@ -140,7 +140,7 @@ def status(client: Client) -> dict[str, Any]:
 async def first_refusal(url: str, access_token: str) -> str:
     """Call until the answer is 401, and return its description."""
     authorization = {"Authorization": f"Bearer {access_token}"}
-    async with asyncio.timeout(NEWS_S), aiohttp.ClientSession(headers=authorization) as http:
+    async with asyncio.timeout(HANGS_S), aiohttp.ClientSession(headers=authorization) as http:
         while True:
             async with http.get(url) as response:
                 if response.status == 401:

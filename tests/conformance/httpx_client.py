@@ -13,6 +13,7 @@ from dualtoken.client.clock import PassingClock
 from dualtoken.client.httpx import BearerAuth
 from tests.conformance.adapter import Answer, Body
 from tests.conformance.own_client import translated
+from tests.deadline import HANGS_S
 
 # The scenarios speak plain HTTP: a context without the certificates that httpx would read for each client.
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -34,7 +35,7 @@ class HttpxClient:
         self._http = self.library.AsyncClient(
             auth=BearerAuth(self._tokens, origins=[api_url]),
             limits=self.library.Limits(max_connections=connections),
-            timeout=60.0,
+            timeout=HANGS_S,
             verify=NO_TLS,
             follow_redirects=True,
         )

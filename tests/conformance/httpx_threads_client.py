@@ -9,6 +9,7 @@ from dualtoken.client.httpx import BearerAuth
 from tests.conformance.adapter import Answer
 from tests.conformance.httpx_client import NO_TLS
 from tests.conformance.requests_client import RequestsClient
+from tests.deadline import HANGS_S
 
 
 class HttpxThreadsClient(RequestsClient):
@@ -19,7 +20,7 @@ class HttpxThreadsClient(RequestsClient):
         self._client = httpx.Client(
             auth=BearerAuth(self._tokens, origins=[api_url]),
             limits=httpx.Limits(max_connections=connections),
-            timeout=60.0,
+            timeout=HANGS_S,
             verify=NO_TLS,
             follow_redirects=True,
         )

@@ -17,6 +17,7 @@ from dualtoken.client.requests import BearerAuth
 from dualtoken.client.sync import TokenSource
 from tests.conformance.adapter import Answer, Body
 from tests.conformance.own_client import translated
+from tests.deadline import HANGS_S
 
 THREADS = 128
 T = TypeVar("T")
@@ -51,7 +52,7 @@ class RequestsClient:
 
     def _send(self, method: str, url: str, data: bytes | list[bytes] | None) -> Answer:
         sent: bytes | Iterator[bytes] | None = iter(data) if isinstance(data, list) else data
-        response = self._http.request(method, url, data=sent, timeout=60)
+        response = self._http.request(method, url, data=sent, timeout=HANGS_S)
         return Answer(response.status_code, response.content)
 
     async def logout(self, *, everywhere: bool = False) -> None:

@@ -14,12 +14,12 @@ import aiohttp
 import pytest
 from yarl import URL
 
+from tests.deadline import HANGS_S
 from tests.system.processes import PASSWORD, REPOSITORY, Deployment, environment
 
 SMALL_PIPE = 4096
 LINES = 40_000
 CALLS = 100
-_WITHIN_S = 60
 Calls = Callable[[aiohttp.ClientSession, URL], Awaitable[list[int]]]
 _LOGS = """
 import sys, structlog
@@ -91,7 +91,7 @@ def test_a_process_ends_though_nobody_reads(pipe: tuple[int, int], ending: str) 
     code = f"{_LOGS}\nimport signal\nsignal.signal(15, lambda *_: sys.exit(0))\n"
     code += f"for n in range(1000): log.info('line', n=n)\n{ending}"
 
-    ended = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, stderr=pipe[1], timeout=_WITHIN_S, check=False)
+    ended = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, stderr=pipe[1], timeout=HANGS_S, check=False)
 
     assert 0 == ended.returncode
 
@@ -172,7 +172,7 @@ async def test_a_reader_that_stalls_holds_no_request_up(
         stderr=pipe[1],
     )
     assert process.stdout is not None
-    async with asyncio.timeout(_WITHIN_S):
+    async with asyncio.timeout(HANGS_S):
         url = URL((await process.stdout.readline()).decode().split()[-1])
         async with aiohttp.ClientSession() as http:
             statuses = await call(http, url)

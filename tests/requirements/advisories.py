@@ -12,7 +12,6 @@ from aiohttp import web
 from tests.system.certificates import issue
 
 HOSTS = ("pypi.org", "api.osv.dev")
-_WITHIN_S = 30
 
 
 @dataclass

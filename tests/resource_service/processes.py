@@ -9,8 +9,9 @@ from pathlib import Path
 
 from yarl import URL
 
+from tests.deadline import HANGS_S
+
 REPOSITORY = Path(__file__).parents[2]
-START_S = 20
 
 
 class Process:
@@ -24,7 +25,7 @@ class Process:
         """Ask it to stop; return its exit status, and the rest of its standard output and error."""
         if self.process.returncode is None:
             self.process.terminate()
-        out, err = await asyncio.wait_for(self.process.communicate(), START_S)
+        out, err = await asyncio.wait_for(self.process.communicate(), HANGS_S)
         return self.process.returncode or 0, out.decode(), err.decode()
 
 
@@ -53,7 +54,7 @@ async def resource_process(**settings: object) -> AsyncIterator[Process]:
     process = await _start({"port": 0} | settings)
     assert process.stdout is not None
     try:
-        line = (await asyncio.wait_for(process.stdout.readline(), START_S)).decode()
+        line = (await asyncio.wait_for(process.stdout.readline(), HANGS_S)).decode()
         if not line.startswith("resource_service listening on "):
             _, error = await process.communicate()
             raise AssertionError(f"no ready line: {line!r}, {error.decode()}")
@@ -61,12 +62,12 @@ async def resource_process(**settings: object) -> AsyncIterator[Process]:
     finally:
         if process.returncode is None:
             process.terminate()
-            await asyncio.wait_for(process.communicate(), START_S)
+            await asyncio.wait_for(process.communicate(), HANGS_S)
 
 
 async def failed_start(**settings: object) -> tuple[int, str, str]:
     """Start the service with settings that it cannot start with; return exit status, output and error."""
     process = await _start({"port": 0} | settings)
-    out, err = await asyncio.wait_for(process.communicate(), START_S)
+    out, err = await asyncio.wait_for(process.communicate(), HANGS_S)
     assert process.returncode is not None
     return process.returncode, out.decode(), err.decode()

@@ -14,8 +14,7 @@ from yarl import URL
 from dualtoken.resource_service.app import create_app
 from dualtoken.resource_service.settings import Settings
 from dualtoken_serving.connection import JsonRunner
-
-_WITHIN_S = 30  # a deadline for a busy machine
+from tests.deadline import HANGS_S
 
 
 @contextlib.asynccontextmanager
@@ -58,7 +57,7 @@ async def raw_answer(url: URL, request: bytes) -> bytes:
     try:
         writer.write(request)
         await writer.drain()
-        return await asyncio.wait_for(reader.read(), _WITHIN_S)
+        return await asyncio.wait_for(reader.read(), HANGS_S)
     finally:
         writer.close()
         await writer.wait_closed()

@@ -15,6 +15,7 @@ from dualtoken.resource_service.revocation.feed_client import RevocationFeed
 from dualtoken.resource_service.revocation.follower import Follower
 from dualtoken.resource_service.verification.revoked_sessions import RevokedSessions
 from dualtoken_serving.tracing import Trace, current, outgoing, received, working_on
+from tests.deadline import HANGS_S
 from tests.resource_service.issuer import Key
 from tests.resource_service.services import serving
 
@@ -104,8 +105,8 @@ async def test_the_key_set_is_asked_for_under_the_trace_of_who_needs_it() -> Non
         keys = Keys(JwksUrl(str(url / "jwks.json"), interval_s=3600), lambda _keys: None)
         watch = asyncio.create_task(keys.watch())
         with working_on(Trace(ID, sampled=True)):
-            await asyncio.wait_for(keys.newer(), 10)
-        await asyncio.wait_for(keys.newer(), 10)
+            await asyncio.wait_for(keys.newer(), HANGS_S)
+        await asyncio.wait_for(keys.newer(), HANGS_S)
         watch.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await watch
@@ -128,7 +129,7 @@ async def test_each_question_to_the_feed_is_a_trace() -> None:
     async with serving(app) as url:
         follower = Follower(RevocationFeed(str(url / "revocations"), "secret"), RevokedSessions(3600))
         following = asyncio.create_task(follower.follow())
-        values = [await asyncio.wait_for(sent.get(), 10) for _ in range(2)]
+        values = [await asyncio.wait_for(sent.get(), HANGS_S) for _ in range(2)]
         following.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await following

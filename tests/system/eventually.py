@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Callable
 
-_WITHIN_S = 30
+from tests.deadline import HANGS_S
+
 _LOOK_EVERY_S = 0.02
 
 
-async def eventually(holds: Callable[[], bool], within_s: float = _WITHIN_S) -> None:
+async def eventually(holds: Callable[[], bool], within_s: float = HANGS_S) -> None:
     """Return once *holds*.
 
     Raises:

@@ -6,11 +6,11 @@ from contextlib import AbstractAsyncContextManager
 import aiohttp
 from yarl import URL
 
+from tests.deadline import HANGS_S
 from tests.system.calls import home
 from tests.system.processes import Deployment, Service
 
 SECRET = "the secret that both services know"
-_HEARD_WITHIN_S = 20  # a deadline for a busy machine, not the promise, which is measured elsewhere
 
 
 def auth_with_feed(deployment: Deployment, **settings: object) -> AbstractAsyncContextManager[Service]:
@@ -45,7 +45,7 @@ async def _verdict(
     http: aiohttp.ClientSession, resource: Service, access_token: str, *, passing: set[int]
 ) -> tuple[int, str]:
     """Call until the status is none of *passing*: another process's memory offers nothing to wait on."""
-    async with asyncio.timeout(_HEARD_WITHIN_S):
+    async with asyncio.timeout(HANGS_S):
         while True:
             status, _, challenge = await home(http, resource, access_token)
             if status not in passing:

@@ -13,6 +13,7 @@ import aiohttp
 from yarl import URL
 
 from dualtoken.client import BearerAuth, ClientError, LoginRequired, TokenSource
+from tests.deadline import HANGS_S
 from tests.system.eventually import eventually
 from tests.system.following import SECRET
 from tests.system.processes import PASSWORD
@@ -20,7 +21,6 @@ from tests.system.processes import PASSWORD
 _BODY = b"x" * 4096
 _PAUSE_S = 0.01  # leaves the services a share of the processors
 _RETRY_S = 0.05
-_RESTS_WITHIN_S = 30
 AUTH = "auth"
 LOGIN = f"{AUTH} POST /login, POST /logout"
 
@@ -195,7 +195,7 @@ class Load:
         for caller in self.callers:
             caller.may_go_on.clear()
         try:
-            async with asyncio.timeout(_RESTS_WITHIN_S):
+            async with asyncio.timeout(HANGS_S):
                 await asyncio.gather(*(caller.pauses.wait() for caller in self.callers))
             yield
         finally:

@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-_WITHIN_S = 30
+from tests.deadline import HANGS_S
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Collector:
 
     async def until(self, holds: Callable[[list[Span]], bool]) -> list[Span]:
         """Return all spans once *holds*."""
-        async with asyncio.timeout(_WITHIN_S), self._news:
+        async with asyncio.timeout(HANGS_S), self._news:
             await self._news.wait_for(lambda: holds(self.spans))
             return list(self.spans)
 

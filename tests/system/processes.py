@@ -14,13 +14,12 @@ from typing import Any, Self
 
 from yarl import URL
 
+from tests.deadline import HANGS_S
 from tests.forked import REPOSITORY, Forked, python_m
 
 PASSWORD = "correct horse battery staple"
 # Root may write what is read-only, unless it gives that up: PR_CAPBSET_DROP of CAP_DAC_OVERRIDE, see capabilities(7).
 _OBEY_FILE_MODES = "import ctypes, os, sys; ctypes.CDLL(None).prctl(24, 1); os.execv(sys.argv[1], sys.argv[1:])"
-_START_WITHIN_S = 60
-_STOP_WITHIN_S = 30
 
 Settings = Mapping[str, object]
 
@@ -44,7 +43,7 @@ async def run(
         )
     else:
         process = await python_m(package, *arguments, env=env)
-    out, err = await asyncio.wait_for(process.communicate(stdin.encode()), _START_WITHIN_S)
+    out, err = await asyncio.wait_for(process.communicate(stdin.encode()), HANGS_S)
     return process.returncode or 0, out.decode(), err.decode()
 
 
@@ -126,7 +125,7 @@ class Service:
         with self._log.open("ab") as log:
             self._process = await python_m(self._package, "serve", env=environment(self.settings), stderr=log)
         assert self._process.stdout is not None
-        async with asyncio.timeout(_START_WITHIN_S):
+        async with asyncio.timeout(HANGS_S):
             line = (await self._process.stdout.readline()).decode()
         if not line:
             raise DidNotStart(await self.ended(), self.stderr)
@@ -137,7 +136,7 @@ class Service:
 
     async def start_when_possible(self) -> None:
         """Start, again and again as a supervisor does, until the database lets it."""
-        async with asyncio.timeout(_START_WITHIN_S):
+        async with asyncio.timeout(HANGS_S):
             while True:
                 try:
                     await self.start()
@@ -185,7 +184,7 @@ class Service:
     async def ended(self) -> int:
         """Return the exit status, once it has ended."""
         assert self._process is not None
-        async with asyncio.timeout(_STOP_WITHIN_S):
+        async with asyncio.timeout(HANGS_S):
             printed, _ = await self._process.communicate()
         self._printed += printed
         assert self._process.returncode is not None

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import aiohttp
 import psutil
 
+from tests.deadline import HANGS_S
 from tests.system.eventually import eventually
 from tests.system.processes import Service
 
-_WITHIN_S = 30
 _SPARE_DESCRIPTORS = 10
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -71,7 +71,7 @@ async def exchange(service: Service, *parts: bytes) -> bytes:
             writer.write(part)
             await writer.drain()
     try:
-        return await asyncio.wait_for(reader.read(), _WITHIN_S)
+        return await asyncio.wait_for(reader.read(), HANGS_S)
     except ConnectionError:
         return b""
     finally:
@@ -80,6 +80,6 @@ async def exchange(service: Service, *parts: bytes) -> bytes:
 
 async def answers_others(service: Service) -> None:
     """Assert that somebody else is answered, and soon."""
-    timeout = aiohttp.ClientTimeout(total=_WITHIN_S)
+    timeout = aiohttp.ClientTimeout(total=HANGS_S)
     async with aiohttp.ClientSession(timeout=timeout) as http, http.get(service.url / "health/live") as response:
         assert 200 == response.status

@@ -7,12 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from tests.deadline import HANGS_S
 from tests.postgresql import Cluster, clusters
 from tests.system.deployment import Postgres
 from tests.system.eventually import eventually
 from tests.system.proxy import Proxy
-
-_STREAMS_WITHIN_S = 30
 
 
 @dataclass(kw_only=True)
@@ -59,7 +58,7 @@ def _replicate(primary: Cluster, standby: Cluster, link_port: int) -> None:
 
 
 def _wait_until_streaming(primary: Cluster, sync_state: str) -> None:
-    deadline = time.monotonic() + _STREAMS_WITHIN_S
+    deadline = time.monotonic() + HANGS_S
     query = "SELECT sync_state FROM pg_stat_replication WHERE state = 'streaming'"
     while (state := primary.execute(query)) != sync_state:
         assert time.monotonic() < deadline, f"the standby is {state or 'not connected'}"

@@ -17,6 +17,7 @@ import aiohttp
 
 from dualtoken.client import FileStorage, MemoryStorage, TokenSource
 from tests.auth_service.domain.dpop import ProofMaker
+from tests.deadline import HANGS_S
 from tests.system.calls import counting
 from tests.system.deployment import USERNAME, Deployment
 from tests.system.history import History, Replayed, violations
@@ -30,7 +31,6 @@ _PATIENT = aiohttp.ClientTimeout(total=60)
 _FORGETFUL = 0.03
 _HURRY = 0.3
 _BOUND_OF = 4  # one of so many sessions
-_PATIENCE_S = 180  # a deadline for a very busy machine
 _LOGGED = ("retried", "raced", "caught_up", "abandoned")
 _KNOWN = {200, 400, 503}
 _BOTH = 0.4  # of the kills of the database
@@ -99,7 +99,7 @@ async def strikes(deployment: Deployment, plan: Plan, rng: random.Random, counts
     for number in count():
         lasted_s = time.monotonic() - began
         is_over = lasted_s >= plan.seconds and number >= plan.strikes and _was_a_storm(deployment, plan, counts)
-        if is_over or lasted_s >= plan.seconds + _PATIENCE_S:
+        if is_over or lasted_s >= plan.seconds + HANGS_S:
             break
         await asyncio.sleep(rng.uniform(0.2, plan.calm_s))
         await (_hold_up if number % 4 == 3 else _strike)(deployment, number, rng, counts)

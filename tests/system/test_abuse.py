@@ -6,6 +6,7 @@ from collections.abc import Coroutine
 
 import pytest
 
+from tests.deadline import HANGS_S
 from tests.system.processes import Service
 from tests.system.raw import answers_others, connect, exchange, footprint
 
@@ -74,9 +75,9 @@ async def test_a_broken_request_ends_its_pipeline_and_no_other(service: Service)
     reader, writer = await connect(service)
     writer.write(GOOD * 3)
     for _ in range(3):
-        assert b"200 OK" in await asyncio.wait_for(reader.readuntil(b"}"), 30)
+        assert b"200 OK" in await asyncio.wait_for(reader.readuntil(b"}"), HANGS_S)
     writer.write(b"BROKEN\r\n\r\n" + GOOD * 3)
-    rest = await asyncio.wait_for(reader.read(), 30)
+    rest = await asyncio.wait_for(reader.read(), HANGS_S)
     writer.close()
     await answers_others(service)
 

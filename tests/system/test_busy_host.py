@@ -5,10 +5,10 @@ import asyncio
 import aiohttp
 
 from tests.busy_loops import busy_loops
+from tests.deadline import HANGS_S
 from tests.system.calls import log_in
 from tests.system.processes import PASSWORD, Deployment, Service
 
-HANGS_S = 300
 TIMEOUT = aiohttp.ClientTimeout(total=HANGS_S)
 
 

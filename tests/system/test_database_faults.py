@@ -13,14 +13,13 @@ import aiohttp
 import asyncpg
 import pytest
 
+from tests.deadline import HANGS_S
 from tests.system.deployment import Database, Deployment, Postgres, Sqlite, auth_settings, deployed, make_keys, postgres
 from tests.system.eventually import eventually
 from tests.system.honest import UNAVAILABLE, Answer, present
 from tests.system.processes import REPOSITORY, environment, run, succeed
 
-_RECOVERS_WITHIN_S = 30
 _GENERATION = "SELECT generation FROM sessions"
-_LOCKED_S = 20
 
 
 class OneSession:
@@ -50,7 +49,7 @@ class OneSession:
 
     async def recovered(self) -> Answer:
         """Refresh as a client does, until the answer is another one than ``unavailable``."""
-        async with asyncio.timeout(_RECOVERS_WITHIN_S):
+        async with asyncio.timeout(HANGS_S):
             while True:
                 answer = await self.refresh()
                 if answer != UNAVAILABLE:
@@ -148,7 +147,7 @@ async def test_a_postgresql_table_that_another_process_has_locked(tmp_path: Path
         other = await asyncpg.connect(postgresql.url)
         async with other.transaction():
             await other.execute("LOCK TABLE sessions IN EXCLUSIVE MODE")
-            async with asyncio.timeout(_LOCKED_S):
+            async with asyncio.timeout(HANGS_S):
                 refused = await session.refresh()
         generation = postgresql.query(_GENERATION)
         await other.close()
@@ -164,7 +163,7 @@ async def test_a_sqlite_file_that_another_process_has_locked(tmp_path: Path, sql
     async with one_session(tmp_path, sqlite) as session:
         with closing(sqlite3.connect(sqlite.path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            async with asyncio.timeout(_LOCKED_S):
+            async with asyncio.timeout(HANGS_S):
                 refused = await session.refresh()
             readiness = await session.health("ready")
             other.execute("ROLLBACK")
@@ -260,7 +259,9 @@ def test_ten_processes_migrate_at_once(tmp_path: Path, database: Database) -> No
     make_keys(tmp_path)
     env = environment(auth_settings(tmp_path, database.url))
     command = [sys.executable, "-c", _TEN_TIMES_MIGRATE]
-    done = subprocess.run(command, env=env, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        command, env=env, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=HANGS_S
+    )
 
     assert 0 == done.returncode, done.stderr
     assert 1 == done.stdout.count("schema empty -> ")

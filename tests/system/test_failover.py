@@ -9,6 +9,7 @@ from pathlib import Path
 import aiohttp
 from yarl import URL
 
+from tests.deadline import HANGS_S
 from tests.system.deployment import Deployment, deployed
 from tests.system.eventually import eventually
 from tests.system.honest import UNAVAILABLE, Answer, present
@@ -17,7 +18,6 @@ from tests.system.storm import Plan, weather
 
 _SEED = int(os.environ.get("CHAOS_SEED", "1"))
 _MISSED, _CAUGHT_UP = 60, 10  # rotations
-_PATIENCE_S = 120  # a deadline for a very busy machine
 _PAUSE_S = 0.1
 
 
@@ -32,13 +32,13 @@ async def _fails_over(deployment: Deployment, plan: Plan, _rng: random.Random, c
     await deployment.database.fail_over()
     await _more(counts, "rotations", plan.sessions)
     if plan.loses_writes:
-        await eventually(lambda: deployment.count("rotation.caught_up") >= _CAUGHT_UP, _PATIENCE_S)
+        await eventually(lambda: deployment.count("rotation.caught_up") >= _CAUGHT_UP, HANGS_S)
 
 
 async def _more(counts: Counter[str], name: str, number: int) -> None:
     """Return once so many more were counted."""
     goal = counts[name] + number
-    await eventually(lambda: counts[name] >= goal, _PATIENCE_S)
+    await eventually(lambda: counts[name] >= goal, HANGS_S)
 
 
 async def _metric(http: aiohttp.ClientSession, deployment: Deployment, line: str) -> float:
@@ -78,7 +78,7 @@ async def test_an_asynchronous_standby_takes_over_and_catches_up(tmp_path: Path)
 
 async def _served(http: aiohttp.ClientSession, url: URL, token: str, key: str) -> Answer:
     """Present a token until the database is back, pausing as the answer asks, but for less."""
-    async with asyncio.timeout(_PATIENCE_S):
+    async with asyncio.timeout(HANGS_S):
         while True:
             answer = await present(http, url, token, key)
             if answer != UNAVAILABLE:

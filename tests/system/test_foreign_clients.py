@@ -12,6 +12,7 @@ import pytest_asyncio
 import requests
 from requests_oauth2client import DPoPKey, DPoPToken, OAuth2Client
 
+from tests.deadline import HANGS_S
 from tests.node_packages import installed, said_by
 from tests.ports import held_ports
 from tests.system.calls import refresh
@@ -74,7 +75,7 @@ def open_session(auth: Service, key: DPoPKey) -> DPoPToken:
     """Log in with a proof that requests-oauth2client makes."""
     url = str(auth.url / "login")
     headers = {"DPoP": str(key.proof(htm="POST", htu=url))}
-    answer = requests.post(url, json={"username": "zs", "password": PASSWORD}, headers=headers, timeout=60)
+    answer = requests.post(url, json={"username": "zs", "password": PASSWORD}, headers=headers, timeout=HANGS_S)
     assert 200 == answer.status_code, answer.text
     return DPoPToken(**answer.json(), _dpop_key=key)
 

@@ -10,12 +10,12 @@ import aiohttp
 import asyncpg
 from yarl import URL
 
+from tests.deadline import HANGS_S
 from tests.system.deployment import Postgres, deployed, postgres
 from tests.system.eventually import eventually
 from tests.system.honest import UNAVAILABLE, Answer, present
 
-_WITHIN_S = 120  # a deadline for a very busy machine
-_PATIENT = aiohttp.ClientTimeout(total=_WITHIN_S)
+_PATIENT = aiohttp.ClientTimeout(total=HANGS_S)
 # An UPDATE that has its rows does not end until the gate is open.
 _GATE = [
     "CREATE TABLE gate (id int)",
@@ -53,7 +53,7 @@ def presented(http: aiohttp.ClientSession, url: URL, tokens: Iterable[str]) -> d
 async def test_a_held_row_is_late_alone(tmp_path: Path, http: aiohttp.ClientSession) -> None:
     """The others of its batch are answered meanwhile; that one is refused at last, spends nothing, and works later."""
     with postgres() as database:
-        async with deployed(tmp_path, database) as deployment, asyncio.timeout(_WITHIN_S):
+        async with deployed(tmp_path, database) as deployment, asyncio.timeout(HANGS_S):
             [url] = [process.url for process in deployment.processes]
             locked, *others = await deployment.seed(60)
             async with held(database, locked):
@@ -74,7 +74,7 @@ async def test_a_held_row_is_late_alone(tmp_path: Path, http: aiohttp.ClientSess
 async def test_a_revocation_that_is_under_way_is_late_alone(tmp_path: Path, http: aiohttp.ClientSession) -> None:
     """A large UPDATE by somebody else holds its rows until it is committed; then they are what it made of them."""
     with postgres() as database:
-        async with deployed(tmp_path, database) as deployment, asyncio.timeout(_WITHIN_S):
+        async with deployed(tmp_path, database) as deployment, asyncio.timeout(HANGS_S):
             [url] = [process.url for process in deployment.processes]
             theirs, ours = (tokens := await deployment.seed(60))[:30], tokens[30:]
             psql = await asyncpg.connect(database.url)
@@ -96,12 +96,12 @@ async def test_a_replica_that_is_stopped_in_a_transaction_is_passed_over(
 ) -> None:
     """Stopped between UPDATE and COMMIT it holds its rows for some seconds; no other session waits, none is lost."""
     with postgres() as database:
-        async with deployed(tmp_path, database, 2) as deployment, asyncio.timeout(_WITHIN_S):
+        async with deployed(tmp_path, database, 2) as deployment, asyncio.timeout(HANGS_S):
             stopped, other = deployment.processes
             caught, *others = await deployment.seed(60)
             database.cluster.execute(*_GATE, database="auth")
             [first] = presented(http, stopped.url, [caught]).values()
-            await eventually(lambda: database.query(_AT_THE_GATE) == ["1"], _WITHIN_S)
+            await eventually(lambda: database.query(_AT_THE_GATE) == ["1"], HANGS_S)
             with stopped.paused():
                 database.cluster.execute("DELETE FROM gate", database="auth")
                 answers = presented(http, other.url, (caught, *others))

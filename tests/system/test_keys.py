@@ -8,6 +8,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from tests.deadline import HANGS_S
 from tests.system.calls import home, log_in, refresh
 from tests.system.processes import Deployment, Service, succeed
 
@@ -20,7 +21,7 @@ def kid_of(access_token: str) -> str:
 
 async def refreshed_with_another_key(http: aiohttp.ClientSession, auth: Service, token: str, kid: str) -> str:
     """Refresh until another key signs; return that access token. Every refresh on the way must be granted."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(HANGS_S):
         while True:
             status, body = await refresh(http, auth, token)
             assert 200 == status, body

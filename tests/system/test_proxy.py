@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import pytest
 
+from tests.deadline import HANGS_S
 from tests.system.proxy import Exchange, Fate, Proxy
 
 _REQUEST = b"POST /refresh HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}"
@@ -48,7 +49,7 @@ async def _ask(parts: list[bytes], fate: Fate, on_dropped: Exchange) -> tuple[by
         reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
         writer.write(_REQUEST)
         try:
-            got = await asyncio.wait_for(reader.read(), 30)
+            got = await asyncio.wait_for(reader.read(), HANGS_S)
         except ConnectionError:
             got = b""
         writer.transport.abort()

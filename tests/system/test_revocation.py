@@ -16,6 +16,7 @@ from dualtoken.auth_service.domain.clock import wall_clock
 from dualtoken.auth_service.domain.models import User as Account
 from dualtoken.auth_service.store.sql import open_store
 from tests.auth_service.running import FAST_HASHER
+from tests.deadline import HANGS_S
 from tests.system.calls import home, log_in, post, refresh
 from tests.system.following import auth_with_feed, follower_of, honoured, revoked, revoked_from_the_start
 from tests.system.processes import PASSWORD, Deployment, Service, succeed
@@ -272,7 +273,7 @@ async def test_a_feed_that_is_silent_too_long_closes_the_service_or_not(
 
 async def _heard(http: aiohttp.ClientSession, resource: Service) -> None:
     """Return once the feed has answered."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANGS_S):
         while True:
             async with http.get(resource.url / "health" / "ready") as response:
                 if (await response.json())["revocations_age_s"] is not None:
@@ -284,7 +285,7 @@ async def _closed(
     http: aiohttp.ClientSession, resource: Service, access_token: str
 ) -> tuple[int, CIMultiDictProxy[str]]:
     """Return status and headers of the first answer that is not 200."""
-    async with asyncio.timeout(STALE_AFTER_S + 20):
+    async with asyncio.timeout(HANGS_S):
         while True:
             headers = {"Authorization": f"Bearer {access_token}"}
             async with http.get(resource.url / "home", headers=headers) as response:

@@ -3,7 +3,6 @@
 import asyncio
 import dataclasses
 import random
-import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -18,6 +17,7 @@ from dualtoken.auth_service.domain.models import Session, User, new_session_id
 from dualtoken.auth_service.keys.jwk_file import read_key_file
 from dualtoken.auth_service.settings import Settings
 from dualtoken.auth_service.tokens.access import AccessTokens
+from tests.deadline import HANGS_S
 from tests.system.calls import home, log_in, post
 from tests.system.following import auth_with_feed, follower_of, honoured
 from tests.system.key_load import AUTH, LOGIN, Load, load
@@ -26,7 +26,6 @@ from tests.system.proxy import Proxy
 
 CALLERS = 3
 ACCESS_TTL_S = 2
-RETIRED_WITHIN_S = 10
 ROUNDS = 5  # at least: after each rotation, after the restart, and in the end
 ANSWERED = {
     "GET /home": CALLERS,
@@ -72,14 +71,13 @@ async def is_forged(http: aiohttp.ClientSession, auth: URL, token: str) -> bool:
     return body.get("reason") == "malformed"
 
 
-async def seconds_until(holds: Callable[[], Awaitable[bool]]) -> float:
-    """Return how long it took until *holds*."""
-    began = time.monotonic()
-    async with asyncio.timeout(3 * RETIRED_WITHIN_S):
+async def until(holds: Callable[[], Awaitable[bool]]) -> None:
+    """Return once *holds*: another process's memory offers nothing to wait on."""
+    async with asyncio.timeout(HANGS_S):
         while True:
             if await holds():
-                return time.monotonic() - began
-            await asyncio.sleep(0.05)  # another process's memory offers nothing to wait on
+                return
+            await asyncio.sleep(0.05)
 
 
 async def is_refused(http: aiohttp.ClientSession, resource: Service, access_token: str) -> bool:
@@ -125,7 +123,7 @@ async def with_key_pair(deployment: Deployment) -> Deployment:
 async def test_three_rotations_and_a_restart_fail_no_request(
     deployment: Deployment, http: aiohttp.ClientSession, keys: str, workers: int
 ) -> None:
-    """No call fails and nobody is logged out; what a retired key signed is refused within 10 s, remembered or not."""
+    """No call fails and nobody is logged out; what a retired key signed is refused, remembered or not."""
     if keys == "key pair":
         deployment = await with_key_pair(deployment)
     async with AsyncExitStack() as stack:
@@ -145,16 +143,14 @@ async def test_three_rotations_and_a_restart_fail_no_request(
             if number == 1:
                 await site.restart(load_)
         before = [await is_refused(http, resource, old_access), await is_forged(http, auth, old_refresh)]
-        async with load_.at_rest():  # the promise is one of time, and says nothing of how busy the machine is
+        async with load_.at_rest():
             await command(deployment, "retire", "--force", kids(deployment, "AUTH_REFRESH_KEYS")[-1])
-            refresh_gone_after_s = await seconds_until(lambda: is_forged(http, auth, old_refresh))
+            await until(lambda: is_forged(http, auth, old_refresh))
             await command(deployment, "retire", "--force", kids(deployment, "AUTH_ACCESS_KEYS")[-1])
-            access_gone_after_s = await seconds_until(lambda: is_refused(http, resource, old_access))
+            await until(lambda: is_refused(http, resource, old_access))
         await load_.round()
 
     assert [] == load_.tally.failures
     assert [False, False] == before
-    assert RETIRED_WITHIN_S >= refresh_gone_after_s
-    assert RETIRED_WITHIN_S >= access_gone_after_s
     assert 4 * CALLERS <= load_.refreshes  # each caller went on to each key, and over the restart
     assert [] == [name for name, by in ANSWERED.items() if load_.tally.answered[name] < ROUNDS * by]

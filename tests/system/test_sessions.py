@@ -7,6 +7,7 @@ from typing import Any
 
 import aiohttp
 
+from tests.deadline import HANGS_S
 from tests.system.calls import home, log_in, post, refresh
 from tests.system.processes import Deployment, succeed
 
@@ -19,7 +20,7 @@ def rows(deployment: Deployment, statement: str) -> list[tuple[Any, ...]]:
 
 async def until_expired(http: aiohttp.ClientSession, resource: Any, token: str) -> str:
     """Call until the access token is refused; return the challenge."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANGS_S):
         while True:
             status, _, challenge = await home(http, resource, token)
             if status != 200:

@@ -3,19 +3,17 @@
 import asyncio
 import json
 import sqlite3
-import time
 from contextlib import closing
 
 import aiohttp
 import pytest
 
+from tests.deadline import HANGS_S
 from tests.system.calls import log_in, refresh
 from tests.system.locked import again_if_held_too_long, locked
 from tests.system.processes import Deployment, Service
 
 IN_FLIGHT = 32
-BUSY_S = 5
-ENDING_S = 5  # where other tests want the processor as well
 
 
 async def begin(auth: Service, token: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -43,7 +41,7 @@ async def _has_read_what_came_before(http: aiohttp.ClientSession, auth: Service)
 
 async def refused(auth: Service) -> None:
     """Return when the service accepts no connection any more."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANGS_S):
         while True:
             try:
                 _, writer = await asyncio.open_connection(auth.url.host, auth.url.port)
@@ -66,7 +64,7 @@ async def test_every_refresh_in_flight_is_answered(deployment: Deployment, http:
                 await writer.drain()
             auth.terminate()
             await refused(auth)
-        answers = [await asyncio.wait_for(reader.read(), 20) for reader, _ in streams]
+        answers = [await asyncio.wait_for(reader.read(), HANGS_S) for reader, _ in streams]
         for _, writer in streams:
             writer.close()
         status = await auth.ended()
@@ -93,7 +91,7 @@ async def test_a_refresh_whose_body_is_on_its_way_is_answered(
         for part in (body(token)[:9], body(token)[9:]):
             writer.write(part)
             await writer.drain()
-        answer = await asyncio.wait_for(reader.read(), 20)
+        answer = await asyncio.wait_for(reader.read(), HANGS_S)
         writer.close()
         status = await auth.ended()
 
@@ -116,7 +114,7 @@ async def test_an_upload_on_its_way_is_answered(
         for part in (b"01234", b"56789"):
             writer.write(part)
             await writer.drain()
-        answer = await asyncio.wait_for(reader.read(), 20)
+        answer = await asyncio.wait_for(reader.read(), HANGS_S)
         writer.close()
         status = await resource.ended()
 
@@ -127,24 +125,23 @@ async def test_an_upload_on_its_way_is_answered(
 async def test_a_locked_database_does_not_hold_up_the_end(
     deployment: Deployment, http: aiohttp.ClientSession, workers: int
 ) -> None:
-    """What was left behind by its clients and waits for the database is not begun after AUTH_SHUTDOWN_S. Exit 0."""
+    """What its clients left behind and waits for the database is not begun after AUTH_SHUTDOWN_S. Exit 0.
+
+    Each of the forty would wait for the database for 5 s, one after the other: longer than ``HANGS_S``.
+    """
     async with deployment.auth_service(AUTH_SHUTDOWN_S=2, AUTH_WORKERS=workers) as auth:
-        tokens = [(await log_in(http, auth))["refresh_token"] for _ in range(8)]
+        token = (await log_in(http, auth))["refresh_token"]
         with closing(sqlite3.connect(deployment.database, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            asked = [asyncio.create_task(http.post(auth.url / "logout", json={"token": token})) for token in tokens]
+            asked = [asyncio.create_task(http.post(auth.url / "logout", json={"token": token})) for _ in range(40)]
             await _has_read_what_came_before(http, auth)
             for request in asked:
                 request.cancel()
             await asyncio.wait(asked)
-            began_s = time.monotonic()
             status = await auth.stop()
-            took_s = time.monotonic() - began_s
             other.execute("COMMIT")
 
     assert 0 == status, auth.stderr
-    # Each of the eight would have waited for the database for 5 s.
-    assert 2 + BUSY_S + ENDING_S > took_s
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -161,7 +158,7 @@ async def test_a_transaction_in_flight_is_never_cut(
             await writer.drain()
             await _has_read_what_came_before(http, auth)
             auth.terminate()
-            cut = await asyncio.wait_for(reader.read(), 20)
+            cut = await asyncio.wait_for(reader.read(), HANGS_S)
             other.execute("COMMIT")
             writer.close()
             status = await auth.ended()
@@ -173,8 +170,8 @@ async def test_a_transaction_in_flight_is_never_cut(
 
 async def test_an_idle_connection_delays_nothing(deployment: Deployment, http: aiohttp.ClientSession) -> None:
     """A client that keeps its connection open does not hold up the end."""
-    async with deployment.auth_service() as auth:
+    async with deployment.auth_service(AUTH_SHUTDOWN_S=600) as auth:
         await log_in(http, auth)
         auth.terminate()
 
-        assert 0 == await asyncio.wait_for(auth.ended(), 5)
+        assert 0 == await auth.ended()

@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 
 from dualtoken.client import BearerAuth, TokenSource
+from tests.deadline import HANGS_S
 from tests.system.otlp import Span, collecting
 from tests.system.processes import PASSWORD, REPOSITORY, Deployment, environment, run
 from tests.system.test_traces import SENT, TRACE_ID, spoiling_the_first
@@ -146,7 +147,7 @@ async def test_a_missing_extra_is_named(deployment: Deployment, package: str) ->
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    out, err = await asyncio.wait_for(process.communicate(), 30)
+    out, err = await asyncio.wait_for(process.communicate(), HANGS_S)
     expected = (
         f"{package}: OTEL_EXPORTER_OTLP_ENDPOINT asks for OpenTelemetry, which is not installed: "
         "pip install 'dualtoken[otel]'\n"

@@ -16,6 +16,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
+from tests.deadline import HANGS_S
 from tests.ports import held_ports
 from tests.postgresql import children
 from tests.system.certificates import issue
@@ -197,7 +198,7 @@ def _new_connections() -> aiohttp.ClientSession:
 
 
 async def _status(http: aiohttp.ClientSession, url: URL) -> int:
-    async with asyncio.timeout(30), http.get(url) as response:
+    async with asyncio.timeout(HANGS_S), http.get(url) as response:
         return response.status
 
 
@@ -274,7 +275,7 @@ async def _has_read_what_came_before(http: aiohttp.ClientSession, url: URL) -> N
 
 
 async def _refuses_connections(port: int) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANGS_S):
         while True:
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)

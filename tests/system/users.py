@@ -14,6 +14,7 @@ from typing import Any
 
 import aiohttp
 
+from tests.deadline import HANGS_S
 from tests.system.honest import TIMEOUT
 from tests.system.ledger import Ledger
 from tests.system.processes import PASSWORD
@@ -22,7 +23,6 @@ _PAUSE_S = 0.1
 _LONGEST_UPLOAD = 256 * 1024
 _EXPIRIES_IN_A_ROW = 5  # on a very busy machine
 _IS_OVER = re.compile(r'error_description="(revoked|invalid)"')
-_REVOKED_WITHIN_S = 30  # a deadline for a busy machine; the promise of a second is measured elsewhere
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ class User:
         """Neither token is good any more, the access token as soon as the resource service has heard."""
         heard = await self._present(self._refresh, self._key())
         self._require(heard.status == 400 and heard.reason == "revoked", f"POST /refresh after {why}", heard)
-        async with asyncio.timeout(_REVOKED_WITHIN_S):
+        async with asyncio.timeout(HANGS_S):
             while (await self._home()).status == 200:  # noqa: ASYNC110 - each look is a request
                 await asyncio.sleep(self._rng.uniform(0, _PAUSE_S))
         self._refresh = self._spent = ""

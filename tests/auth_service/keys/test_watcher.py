@@ -8,6 +8,7 @@ from dualtoken.auth_service.domain.jwk import Jwk
 from dualtoken.auth_service.errors import StartupError
 from dualtoken.auth_service.keys import jwk_file, watcher
 from dualtoken.auth_service.keys.watcher import WatchedKeys
+from tests.deadline import HANGS_S
 
 
 @pytest.fixture
@@ -128,9 +129,9 @@ async def test_the_watch_outlives_a_failure(path: Path, monkeypatch: pytest.Monk
     build.failure = RuntimeError("a bug")
     jwk_file.rotate(path)
     task = asyncio.create_task(watched.watch())
-    await asyncio.wait_for(failed.wait(), 5)
+    await asyncio.wait_for(failed.wait(), HANGS_S)
     build.failure = None
-    await asyncio.wait_for(done.wait(), 5)
+    await asyncio.wait_for(done.wait(), HANGS_S)
     task.cancel()
 
     assert 2 == len(watched.current)

@@ -1,7 +1,7 @@
 """Where failures are counted: in memory, or in Redis for several processes together."""
 
 import asyncio
-import time
+import itertools
 from contextlib import aclosing
 
 import pytest
@@ -11,6 +11,7 @@ from dualtoken.auth_service.errors import StartupError, TooManyAttempts
 from dualtoken.auth_service.login_guard.counters import Counters
 from dualtoken.auth_service.login_guard.throttle import Throttle
 from tests.auth_service.attempts import fail, succeed, told
+from tests.deadline import HANGS_S
 from tests.redis_server import RedisServer
 
 HOME = "192.0.2.1"
@@ -55,23 +56,21 @@ async def test_processes_count_together_through_redis(redis: RedisServer) -> Non
 
 
 async def test_while_redis_is_away_each_process_counts_for_itself(redis: RedisServer) -> None:
-    """Log-ins go on without delay and stay limited; when Redis is back it counts again, within seconds."""
+    """Log-ins go on and stay limited; when Redis is back it counts again."""
     async with aclosing(Counters(redis.url)) as counters:
         throttle = Throttle(counters, 2)
         await succeed(throttle, "away", HOME)
         redis.kill()
-        began = time.monotonic()
         await fail(throttle, "away", HOME, 2)
         with pytest.raises(TooManyAttempts):
             await succeed(throttle, "away", HOME)
-        took = time.monotonic() - began
         redis.start()
-        while not await keys_in(redis):
-            assert time.monotonic() < began + 30
-            await fail(throttle, "away", f"address {time.monotonic()}")
-            await asyncio.sleep(0.05)
-
-    assert took < 5
+        async with asyncio.timeout(HANGS_S):
+            for number in itertools.count():
+                if await keys_in(redis):
+                    break
+                await fail(throttle, "away", f"address {number}")
+                await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize("url", ["", "memory", "mongodb://x", "http://x", "redis", "file:///etc/passwd"])

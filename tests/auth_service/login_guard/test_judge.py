@@ -12,6 +12,7 @@ from dualtoken.auth_service.errors import Busy
 from dualtoken.auth_service.login_guard.judge import Judge
 from dualtoken.auth_service.login_guard.lanes import Lanes
 from dualtoken.auth_service.login_guard.shares import Asker
+from tests.deadline import HANGS_S
 
 ISSUER = "https://auth.example:8443/tenant"
 USER = User("u-1", "alice", "alice.wonderland@example.org", "read")
@@ -25,7 +26,7 @@ def processes() -> list[psutil.Process]:
 
 async def gone() -> None:
     """Return when none of them runs."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(HANGS_S):
         while any(process.status() != psutil.STATUS_ZOMBIE for process in processes()):  # noqa: ASYNC110 - processes tell nobody
             await asyncio.sleep(0.01)
 

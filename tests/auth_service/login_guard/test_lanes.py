@@ -11,6 +11,7 @@ import pytest
 
 from dualtoken.auth_service.errors import Busy
 from dualtoken.auth_service.login_guard.lanes import Lanes
+from tests.deadline import HANGS_S
 
 LONG_S = 600.0  # longer than any test waits
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a niceness belongs to the whole process")
@@ -27,13 +28,13 @@ class Gate:
     async def begin(self, times: int) -> None:
         """Return when the work has begun so many times more."""
         for _ in range(times):
-            assert await asyncio.to_thread(self._beginning.acquire, timeout=60)
+            assert await asyncio.to_thread(self._beginning.acquire, timeout=HANGS_S)
 
     def __call__(self) -> str:
         """Wait."""
         self.began.append(niceness())
         self._beginning.release()
-        assert self.open.wait(60)
+        assert self.open.wait(HANGS_S)
         return "computed"
 
 

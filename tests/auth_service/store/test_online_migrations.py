@@ -15,9 +15,9 @@ from dualtoken.auth_service.store.migrate import upgrade
 from dualtoken.auth_service.store.postgresql_migration import LOCK
 from dualtoken.auth_service.store.sql import open_database
 from tests.auth_service.store.conftest import migrate
+from tests.deadline import HANGS_S
 from tests.postgresql import Cluster
 
-_WITHIN_S = 60  # a deadline for a very busy machine
 _SESSION = "INSERT INTO sessions VALUES ('s', 'u', 0, 0, 0, 0, NULL, 0, 0, NULL, NULL, '', '')"
 
 
@@ -50,7 +50,7 @@ async def transaction(url: str, statement: str) -> AsyncIterator[Any]:
 async def wait_for_lock(cluster: Cluster) -> None:
     """Return when a statement of the database waits for a lock."""
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'online' AND wait_event_type = 'Lock'"
-    async with asyncio.timeout(_WITHIN_S):
+    async with asyncio.timeout(HANGS_S):
         while await asyncio.to_thread(cluster.execute, waiting, database="online") == "0":
             pass  # PostgreSQL offers nothing to wait on
 
@@ -63,14 +63,14 @@ async def test_nobody_queues_behind_a_migration(postgresql: Cluster, url: str, r
     async with transaction(url, "SELECT * FROM sessions JOIN users ON users.id = user_id"):
         migrating = asyncio.create_task(upgrade(database))
         await wait_for_lock(postgresql)
-        async with asyncio.timeout(_WITHIN_S):
+        async with asyncio.timeout(HANGS_S):
             for statement in (
                 "SELECT * FROM users JOIN sessions ON users.id = user_id",
                 "UPDATE sessions SET batch = 1",
             ):
                 await asyncio.to_thread(postgresql.execute, statement, database="online")
         assert not migrating.done()
-    async with asyncio.timeout(_WITHIN_S):
+    async with asyncio.timeout(HANGS_S):
         before, _ = await migrating
     await database.close()
 
@@ -109,14 +109,14 @@ async def test_a_migration_waits_for_another_without_a_statement(postgresql: Clu
     After a while it says what it waits for.
     """
     database = open_database(url)
-    async with transaction(url, f"SELECT pg_advisory_xact_lock({LOCK})"), asyncio.timeout(_WITHIN_S):
+    async with transaction(url, f"SELECT pg_advisory_xact_lock({LOCK})"), asyncio.timeout(HANGS_S):
         with capture_logs() as logs:
             migrating = asyncio.create_task(upgrade(database))
             while not logs:
                 await asyncio.wait([migrating], timeout=0.1)
         running = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'online' AND wait_event = 'advisory'"
         waits = postgresql.execute(running, database="online")
-    async with asyncio.timeout(_WITHIN_S):
+    async with asyncio.timeout(HANGS_S):
         before, _ = await migrating
     await database.close()
 

@@ -18,9 +18,9 @@ from dualtoken.auth_service.store.postgresql_hosts import each_host
 from dualtoken.auth_service.store.sql import open_database, open_store
 from tests.auth_service.running import START_MS
 from tests.auth_service.store.conftest import DAY, HASH
+from tests.deadline import HANGS_S
 from tests.postgresql import Cluster
 
-_WITHIN_S = 20
 STANDBY = "postgresql://a,b/db?target_session_attrs=prefer-standby"
 
 
@@ -100,7 +100,7 @@ def one(connection: Connection) -> int:
 async def test_a_first_host_that_is_silent_is_passed_over(database: Database, relay: Relay) -> None:
     """A host that takes connections and never answers keeps nobody from the next one, which is then asked first."""
     relay.silence()
-    async with asyncio.timeout(_WITHIN_S):
+    async with asyncio.timeout(HANGS_S):
         first = await database.write(one)
         others = await asyncio.gather(*(database.write(one) for _ in range(3)))
 
@@ -115,7 +115,7 @@ async def test_a_server_that_falls_silent_costs_one_transaction(
     await asyncio.gather(*(database.write(one) for _ in range(5)))
     monkeypatch.setattr("dualtoken.auth_service.store.postgresql.TRANSACTION_S", 3)
     relay.silence()
-    async with asyncio.timeout(_WITHIN_S):
+    async with asyncio.timeout(HANGS_S):
         with pytest.raises(Unavailable):
             await database.write(one)
 
@@ -178,7 +178,7 @@ async def test_two_that_lock_each_other_out_are_both_done(rows: Cluster) -> None
             runs.append(first)
             connection.execute(text("UPDATE rows SET value = value + 1 WHERE id = :id"), {"id": first})
             if runs.count(first) == 1:
-                both_hold_one.wait(10)
+                both_hold_one.wait(HANGS_S)
             connection.execute(text("UPDATE rows SET value = value + 1 WHERE id = :id"), {"id": second})
 
         return work
@@ -274,7 +274,7 @@ async def test_no_host_is_unavailable(relay: Relay) -> None:
     relay.silence()
     database = open_database(f"postgresql://postgres@127.0.0.1:{relay.port},127.0.0.1:1/postgres")
     try:
-        async with asyncio.timeout(_WITHIN_S):
+        async with asyncio.timeout(HANGS_S):
             with pytest.raises(Unavailable):
                 await database.read(one)
     finally:

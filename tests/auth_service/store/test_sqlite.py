@@ -19,6 +19,7 @@ from dualtoken.auth_service.store.rotations import rotate
 from dualtoken.auth_service.store.sql import open_database, open_store
 from tests.auth_service.running import START_MS
 from tests.auth_service.store.conftest import DAY, HASH
+from tests.deadline import HANGS_S
 
 POLICY = RotationPolicy(refresh_ttl=7 * DAY, grace=10_000)
 
@@ -94,7 +95,7 @@ async def test_a_reader_sees_one_state(store: Store, url: str) -> None:
     def count(connection: Connection) -> list[int]:
         before = connection.exec_driver_sql("SELECT count(*) FROM users").scalar_one()
         adding = asyncio.run_coroutine_threadsafe(store.add_user(added, HASH, now=START_MS), loop)
-        assert adding.result(10)
+        assert adding.result(HANGS_S)
         return [before, connection.exec_driver_sql("SELECT count(*) FROM users").scalar_one()]
 
     try:
@@ -149,10 +150,10 @@ async def test_a_transaction_that_stood_too_long_in_the_queue_does_not_begin(url
 
     def work(_connection: Connection) -> bool:
         begun.set()
-        return may_go_on.wait(10)
+        return may_go_on.wait(HANGS_S)
 
     busy = asyncio.create_task(database.write(work))
-    await asyncio.to_thread(begun.wait, 10)
+    await asyncio.to_thread(begun.wait, HANGS_S)
     late = asyncio.create_task(database.write(run_too_late))
     await asyncio.sleep(0)
     seconds.now = 10.1
@@ -207,11 +208,11 @@ async def test_a_caller_that_is_cancelled_leaves_its_transaction_whole(url: str,
     def add_slowly(connection: Connection) -> None:
         connection.exec_driver_sql("UPDATE users SET email = 'half'")
         begun.set()
-        assert may_go_on.wait(10)
+        assert may_go_on.wait(HANGS_S)
         connection.exec_driver_sql("UPDATE users SET email = email || ' and half'")
 
     caller = asyncio.create_task(database.write(add_slowly))
-    await asyncio.to_thread(begun.wait, 10)
+    await asyncio.to_thread(begun.wait, HANGS_S)
     caller.cancel()
     with pytest.raises(asyncio.CancelledError):
         await caller

@@ -16,6 +16,7 @@ from dualtoken.auth_service.store.sql import open_database, open_store
 from dualtoken.auth_service.use_cases.clock_guard import ClockGuard
 from dualtoken.auth_service.use_cases.expired_sessions import Janitor
 from tests.auth_service.running import START_MS, ManualClock
+from tests.deadline import HANGS_S
 from tests.postgresql import Cluster
 
 DAY_MS = 86_400_000
@@ -107,7 +108,7 @@ async def test_a_paused_machine_goes_on_by_itself(server: Store) -> None:
     compared = asyncio.Event()
     events.clock_compared = lambda *_, **__: compared.set()  # type: ignore[method-assign]
     watching = asyncio.create_task(guard.run())
-    await asyncio.wait_for(compared.wait(), 60)
+    await asyncio.wait_for(compared.wait(), HANGS_S)
     watching.cancel()
     await asyncio.wait([watching])
 

@@ -16,6 +16,7 @@ from dualtoken.auth_service.store.sql import open_database, open_store
 from dualtoken.auth_service.use_cases.expired_sessions import Janitor
 from tests.auth_service.conftest import StartAuth
 from tests.auth_service.running import START_MS, ManualClock
+from tests.deadline import HANGS_S
 from tests.postgresql import Cluster
 
 
@@ -78,7 +79,7 @@ async def test_whatever_fails_is_tried_again(clock: ManualClock, monkeypatch: py
     store = FailingOnce()
     with capture_logs() as logs:
         sweeping = asyncio.create_task(Janitor(cast(Store, store), clock, keep=0).run())
-        await asyncio.wait_for(store.called_again.wait(), 10)
+        await asyncio.wait_for(store.called_again.wait(), HANGS_S)
         sweeping.cancel()
         await asyncio.wait([sweeping])
 
@@ -101,7 +102,7 @@ async def test_the_service_sweeps(start_auth: StartAuth, clock: ManualClock, mon
     monkeypatch.setattr(Janitor, "sweep", observed)
     monkeypatch.setattr("dualtoken.auth_service.use_cases.expired_sessions._INTERVAL_S", 0)
     other = await start_auth()  # the first waits for a minute to pass
-    await asyncio.wait_for(swept.wait(), 10)
+    await asyncio.wait_for(swept.wait(), HANGS_S)
 
     assert [(0,)] == other.sql("SELECT count(*) FROM sessions")
 

@@ -5,6 +5,7 @@ import pytest
 
 from dualtoken.auth_service.errors import Unavailable
 from dualtoken.auth_service.use_cases.group_commit import GroupCommit
+from tests.deadline import HANGS_S
 
 
 class Transactions:
@@ -92,7 +93,7 @@ async def _batches_while_calls_keep_coming(transactions: Transactions, commit: G
 
     feeder = asyncio.create_task(keep_coming())
     for _ in range(3):
-        await asyncio.wait_for(transactions.begun.acquire(), 1)
+        await asyncio.wait_for(transactions.begun.acquire(), HANGS_S)
         transactions.may_commit.release()
     feeder.cancel()
     for _ in tasks:
@@ -234,7 +235,7 @@ async def test_drain_of_an_idle_queue_returns() -> None:
     """Nothing to wait for, no waiting."""
     commit: GroupCommit[int, int] = GroupCommit(Transactions().apply)
 
-    await asyncio.wait_for(commit.drain(60), 1)
+    await asyncio.wait_for(commit.drain(600), HANGS_S)
 
 
 async def test_every_committed_batch_is_reported(transactions: Transactions) -> None:

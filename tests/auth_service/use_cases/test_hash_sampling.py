@@ -10,6 +10,7 @@ from dualtoken.auth_service.errors import Unavailable
 from dualtoken.auth_service.login_guard.stand_ins import StandIns
 from dualtoken.auth_service.use_cases import hash_sampling
 from dualtoken.auth_service.use_cases.hash_sampling import HashSampling
+from tests.deadline import HANGS_S
 
 Sample = list[tuple[str, str]]
 
@@ -36,7 +37,7 @@ def stand_ins() -> StandIns:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for something that other tasks do."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANGS_S):
         while not condition():  # noqa: ASYNC110 - nothing tells
             await asyncio.sleep(0)
 

@@ -9,6 +9,7 @@ from dualtoken.auth_service.domain.models import Revocation
 from dualtoken.auth_service.store import SessionStore
 from dualtoken.auth_service.use_cases.revocation_feed import PAGE_ENTRIES, RevocationFeed
 from tests.auth_service.running import START_MS, ManualClock
+from tests.deadline import HANGS_S
 
 DAY_MS = 86_400_000
 
@@ -35,7 +36,7 @@ class Sessions:
     async def looked(self, times: int) -> None:
         """Wait for so many more looks."""
         for _ in range(times):
-            await asyncio.wait_for(self._looked.get(), 10)
+            await asyncio.wait_for(self._looked.get(), HANGS_S)
 
     def revoke(self, sid: str, at: int) -> None:
         """End a session."""
@@ -74,10 +75,10 @@ async def test_all_who_wait_share_one_look(clock: ManualClock) -> None:
     for _ in range(50):
         clock.advance(1)
         cursors.append((await feed.after(None, 0)).cursor)
-    waiting = [asyncio.create_task(feed.after(cursor, 30)) for cursor in cursors]
+    waiting = [asyncio.create_task(feed.after(cursor, 600)) for cursor in cursors]
     await sessions.looked(100)  # each looks once for itself: there may be news already
     sessions.revoke("s", clock() - 1000)
-    pages = await asyncio.wait_for(asyncio.gather(*waiting), 10)
+    pages = await asyncio.wait_for(asyncio.gather(*waiting), HANGS_S)
 
     assert 101 == sessions.looks
     assert [["s"]] * 50 == [[entry.session_id for entry in page.revoked] for page in pages]
@@ -101,21 +102,21 @@ async def test_nobody_looks_for_a_follower_that_has_hung_up(clock: ManualClock) 
     feed, sessions = _feed(clock)
     cursor = (await feed.after(None, 0)).cursor
     hung_up = False
-    waiting = asyncio.create_task(feed.after(cursor, 30, is_gone=lambda: hung_up))
+    waiting = asyncio.create_task(feed.after(cursor, 600, is_gone=lambda: hung_up))
     await sessions.looked(3)
     hung_up = True
 
-    assert [] == (await asyncio.wait_for(waiting, 5)).revoked
+    assert [] == (await asyncio.wait_for(waiting, HANGS_S)).revoked
 
 
 async def test_a_look_that_fails_fails_for_those_who_wait(clock: ManualClock) -> None:
     """The next question finds the database back."""
     feed, sessions = _feed(clock)
     cursor = (await feed.after(None, 0)).cursor
-    waiting = [asyncio.create_task(feed.after(cursor, 30)) for _ in range(2)]
+    waiting = [asyncio.create_task(feed.after(cursor, 600)) for _ in range(2)]
     await sessions.looked(3)
     sessions.failure = OSError("away")
-    results = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 5)
+    results = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), HANGS_S)
     sessions.failure = None
     sessions.revoke("s", START_MS)
 
@@ -127,11 +128,11 @@ async def test_closing_lets_all_go(clock: ManualClock) -> None:
     """A service that stops need not wait for followers."""
     feed, _ = _feed(clock)
     cursor = (await feed.after(None, 0)).cursor
-    waiting = asyncio.create_task(feed.after(cursor, 30))
+    waiting = asyncio.create_task(feed.after(cursor, 600))
     await asyncio.sleep(0)
     feed.close()
 
-    assert [] == (await asyncio.wait_for(waiting, 5)).revoked
+    assert [] == (await asyncio.wait_for(waiting, HANGS_S)).revoked
 
 
 @pytest.mark.parametrize("distance_ms", [0, 1, 40], ids=["in one millisecond", "one each", "over minutes"])
@@ -184,11 +185,11 @@ async def test_news_that_fill_a_page_come_in_pages(clock: ManualClock) -> None:
     """Ten thousand sessions end at once while a follower waits: it is told at once, and of all."""
     feed, sessions = _feed(clock)
     cursor = (await feed.after(None, 0)).cursor
-    waiting = asyncio.create_task(feed.after(cursor, 30))
+    waiting = asyncio.create_task(feed.after(cursor, 600))
     await sessions.looked(2)
     for number in range(10_000):
         sessions.revoke(sid_of(number), clock())
-    page = await asyncio.wait_for(waiting, 10)
+    page = await asyncio.wait_for(waiting, HANGS_S)
     told = {entry.session_id for entry in page.revoked}
     while page.more:
         page = await feed.after(page.cursor, 0)

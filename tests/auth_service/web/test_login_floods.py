@@ -17,6 +17,7 @@ from dualtoken.auth_service.login_guard.lanes import Lanes
 from dualtoken.auth_service.settings import Settings
 from dualtoken.auth_service.store.sql import open_store
 from tests.auth_service.running import FAST_HASHER, PASSWORD, START_MS, AuthServer, GatedHasher, HeldBack
+from tests.deadline import HANGS_S
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Queue:
         loop, held = asyncio.get_running_loop(), asyncio.Event()
         self.lanes.tell(lambda waiting: loop.call_soon_threadsafe(held.set) if waiting >= number else None)
         if self.lanes.waiting < number:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(HANGS_S):
                 await held.wait()
 
 

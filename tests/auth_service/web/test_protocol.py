@@ -7,6 +7,7 @@ import logging
 import pytest
 
 from tests.auth_service.running import PASSWORD, Auth
+from tests.deadline import HANGS_S
 from tests.unparsable import LONG, nothing_left
 
 SECRET = "s3cr3t-" + "x" * 16
@@ -17,7 +18,7 @@ async def exchange(auth: Auth, request: bytes) -> tuple[int, bytes, bytes]:
     """Send bytes; return the status, the head and the body of everything that comes back."""
     reader, writer = await asyncio.open_connection(auth.client.host, auth.client.port)
     writer.write(request)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANGS_S):
         answer = await reader.read()
     writer.close()
     await writer.wait_closed()

@@ -10,6 +10,7 @@ from dualtoken.auth_service.domain.models import encode_session_id
 from dualtoken.auth_service.web.app_keys import REVOCATIONS
 from tests.auth_service.conftest import StartAuth
 from tests.auth_service.running import START_MS, Auth
+from tests.deadline import HANGS_S
 
 SECRET = "0123456789abcdef0123456789abcdef"
 Page = dict[str, Any]
@@ -74,7 +75,7 @@ async def test_a_cursor_hears_no_old_news(auth: Auth) -> None:
 async def test_news_ends_the_wait(auth: Auth) -> None:
     """A follower that waits hears of a revocation long before its wait is over."""
     cursor = (await feed(auth))["cursor"]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANGS_S):
         waiting = asyncio.create_task(feed(auth, after=cursor, wait="30"))
         sid = await ended_session(auth)
         page = await waiting
@@ -98,7 +99,7 @@ async def test_a_hang_up_ends_the_wait(auth: Auth) -> None:
 
     feed_itself.after = watched_after  # type: ignore[method-assign]
     asking = asyncio.create_task(feed(auth, after=cursor, wait="30"))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANGS_S):
         assert not await looks.get()
         asking.cancel()
 

@@ -7,6 +7,7 @@ import pytest
 from dualtoken.auth_service.web import bodies
 from tests.auth_service.conftest import StartAuth
 from tests.auth_service.running import Auth
+from tests.deadline import HANGS_S
 from tests.trickle import trickled
 
 HEAD = b"GET /health/live HTTP/1.1\r\nHost: a\r\nX-Slow: "
@@ -18,7 +19,7 @@ async def test_a_body_that_never_ends_is_408(auth: Auth, monkeypatch: pytest.Mon
     monkeypatch.setattr(bodies, "READ_S", 0.2)
     reader, writer = await asyncio.open_connection(auth.client.host, auth.client.port)
     writer.write(LOGIN + b"Content-Length: 1000\r\n\r\n{")
-    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), HANGS_S)
     writer.close()
 
     assert head.startswith(b"HTTP/1.1 408 ")
@@ -40,5 +41,5 @@ async def test_a_connection_that_says_nothing_is_cut_off(
     auth = await start_auth()
     reader, writer = await asyncio.open_connection(auth.client.host, auth.client.port)
 
-    assert b"" == await asyncio.wait_for(reader.read(), 30)
+    assert b"" == await asyncio.wait_for(reader.read(), HANGS_S)
     writer.close()

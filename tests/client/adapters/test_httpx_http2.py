@@ -19,6 +19,7 @@ from starlette.routing import Route
 from dualtoken.client import NotReplayable, TokenSource
 from dualtoken.client.httpx import BearerAuth
 from tests.conformance.pair import Control
+from tests.deadline import HANGS_S
 
 BURST = 100
 LINES = [f"{number}\n" for number in range(50)]
@@ -92,7 +93,7 @@ async def http(request: pytest.FixtureRequest, api: Api, source: TokenSource) ->
             http1=False,
             http2=True,
             limits=library.Limits(max_connections=1),
-            timeout=60.0,
+            timeout=HANGS_S,
         ) as http,
     ):
         yield http

@@ -22,6 +22,7 @@ from dualtoken.client.sync import TokenSource
 from tests.conformance.auth_fake import PASSWORD
 from tests.conformance.faults import Fault
 from tests.conformance.pair import Control
+from tests.deadline import HANGS_S
 from tests.resource_service.services import serving
 
 THREADS = 1000
@@ -55,7 +56,7 @@ async def test_a_thousand_threads_at_expiry_cost_one_refresh(thread_source: Toke
 
     def call(_: int) -> int:
         barrier.wait()
-        return http.get(f"{pair.api_url}/things", timeout=300).status_code
+        return http.get(f"{pair.api_url}/things", timeout=HANGS_S).status_code
 
     await pair.expire()
     with ThreadPoolExecutor(THREADS) as threads:
@@ -69,7 +70,7 @@ async def test_a_stream_is_read_as_it_comes(http: requests.Session, pair: Contro
     """The 401 costs a repetition; the answer that the caller streams is the good one."""
 
     def read() -> list[str]:
-        with http.get(f"{pair.api_url}/stream", stream=True, timeout=60) as response:
+        with http.get(f"{pair.api_url}/stream", stream=True, timeout=HANGS_S) as response:
             return [line.decode() for line in response.iter_lines()]
 
     await pair.expire()
@@ -85,9 +86,9 @@ async def test_a_refused_request_holds_no_connection_during_the_refresh(
     http = session(thread_source, pair, pool_maxsize=1, pool_block=True)
     await pair.expire()
     await pair.fault("refresh", Fault("hang_before"))
-    refused = asyncio.create_task(on_a_thread(lambda: http.get(f"{pair.api_url}/things", timeout=60)))
+    refused = asyncio.create_task(on_a_thread(lambda: http.get(f"{pair.api_url}/things", timeout=HANGS_S)))
     await pair.wait_for_hanging()
-    other = await on_a_thread(lambda: http.get(f"{pair.api_url}/public", auth=lambda request: request, timeout=60))
+    other = await on_a_thread(lambda: http.get(f"{pair.api_url}/public", auth=lambda request: request, timeout=HANGS_S))
     await pair.release()
 
     assert (200, 200) == (other.status_code, (await refused).status_code)
@@ -104,7 +105,7 @@ async def test_a_redirect_to_a_foreign_host_takes_no_token_along(
     foreign = [pair.foreign_url, str(URL(pair.foreign_url).with_host("localhost"))]
     for url in foreign:
         params = {"status": str(status), "to": f"{url}/public"}
-        await on_a_thread(lambda params=params: http.get(f"{pair.api_url}/redirect", params=params, timeout=60))  # type: ignore[misc]  # bound now
+        await on_a_thread(lambda params=params: http.get(f"{pair.api_url}/redirect", params=params, timeout=HANGS_S))  # type: ignore[misc]  # bound now
 
     assert {"foreign_seen": [None, None]} == await pair.counts("foreign_seen")
 
@@ -112,7 +113,7 @@ async def test_a_redirect_to_a_foreign_host_takes_no_token_along(
 async def test_a_redirect_at_home_is_signed(http: requests.Session, pair: Control) -> None:
     """A token that ran out before the first hop is renewed once for both."""
     await pair.expire()
-    response = await on_a_thread(lambda: http.get(f"{pair.api_url}/redirect?to=/things", timeout=60))
+    response = await on_a_thread(lambda: http.get(f"{pair.api_url}/redirect?to=/things", timeout=HANGS_S))
 
     assert 200 == response.status_code
     assert {"refresh_calls": 1} == await pair.counts("refresh_calls")
@@ -138,7 +139,7 @@ async def test_retries_of_the_session_go_on_below(thread_source: TokenSource, pa
         http = requests.Session()
         http.auth = BearerAuth(thread_source, origins=[str(url.origin())])
         http.mount("http://", HTTPAdapter(max_retries=retry))
-        response = await on_a_thread(lambda: http.get(str(url), timeout=60))
+        response = await on_a_thread(lambda: http.get(str(url), timeout=HANGS_S))
 
     assert 200 == response.status_code
     assert ["at-1"] * 3 + ["at-2"] * 3 == seen
@@ -150,10 +151,10 @@ async def test_a_file_is_sent_again_from_where_it_stood(http: requests.Session, 
     file = io.BytesIO(b"0123456789")
     file.seek(4)
     await pair.expire()
-    response = await on_a_thread(lambda: http.post(f"{pair.api_url}/echo", data=file, timeout=60))
+    response = await on_a_thread(lambda: http.post(f"{pair.api_url}/echo", data=file, timeout=HANGS_S))
     await pair.expire()
     with pytest.raises(NotReplayable, match="make it anew"):
-        await on_a_thread(lambda: http.post(f"{pair.api_url}/echo", data=iter([b"a", b"b"]), timeout=60))
+        await on_a_thread(lambda: http.post(f"{pair.api_url}/echo", data=iter([b"a", b"b"]), timeout=HANGS_S))
 
     assert 6 == response.json()["bytes"]
     assert {"refresh_calls": 2} == await pair.counts("refresh_calls")
@@ -163,7 +164,7 @@ async def test_a_file_is_sent_again_from_where_it_stood(http: requests.Session, 
 async def test_bytes_of_any_kind_are_sent_again(http: requests.Session, pair: Control, body: Any) -> None:
     """They are there as long as the request."""
     await pair.expire()
-    response = await on_a_thread(lambda: http.post(f"{pair.api_url}/echo", data=body, timeout=60))
+    response = await on_a_thread(lambda: http.post(f"{pair.api_url}/echo", data=body, timeout=HANGS_S))
 
     assert 4 == response.json()["bytes"]
 
@@ -178,7 +179,7 @@ async def test_a_hook_of_the_session_sees_the_good_answer_alone(http: requests.S
 
     http.hooks["response"].append(hook)
     await pair.expire()
-    response = await on_a_thread(lambda: http.get(f"{pair.api_url}/things", stream=True, timeout=60))
+    response = await on_a_thread(lambda: http.get(f"{pair.api_url}/things", stream=True, timeout=HANGS_S))
 
     assert ([200], [401]) == (seen, [before.status_code for before in response.history])
 
@@ -200,7 +201,7 @@ async def test_a_refusal_that_was_taken_before_is_repeated_all_the_same(
     http.mount("http://", Taking())
     await pair.set(refusal_bytes=10_000)
     await pair.expire()
-    response = await on_a_thread(lambda: http.get(f"{pair.api_url}/things", timeout=60))
+    response = await on_a_thread(lambda: http.get(f"{pair.api_url}/things", timeout=HANGS_S))
 
     assert 200 == response.status_code
     assert {"refresh_calls": 1} == await pair.counts("refresh_calls")
@@ -221,7 +222,7 @@ async def test_a_refresh_that_fails_is_told_by_its_own_error(hasty_source: Token
     await pair.expire()
     await pair.fault("refresh", *[Fault("status", status=503)] * 20)
     with pytest.raises(RefreshUnavailable):
-        await on_a_thread(lambda: http.get(f"{pair.api_url}/things", timeout=60))
+        await on_a_thread(lambda: http.get(f"{pair.api_url}/things", timeout=HANGS_S))
     await pair.clear_faults()
 
-    assert 200 == (await on_a_thread(lambda: http.get(f"{pair.api_url}/things", timeout=60))).status_code
+    assert 200 == (await on_a_thread(lambda: http.get(f"{pair.api_url}/things", timeout=HANGS_S))).status_code

@@ -11,6 +11,7 @@ import pytest
 from dualtoken.client import LoginRequired
 from dualtoken.client.commands.exit_codes import interruptible, sentence
 from dualtoken.client.commands.invocation import COMMAND
+from tests.deadline import HANGS_S
 from tests.forked import REPOSITORY
 
 
@@ -30,7 +31,7 @@ async def test_a_signal_is_heard_by_the_event_loop(number: signal.Signals) -> No
     try:
         with interruptible(heard.set):
             os.kill(os.getpid(), number)
-            await asyncio.wait_for(heard.wait(), 5)
+            await asyncio.wait_for(heard.wait(), HANGS_S)
     finally:
         signal.signal(number, before)
 

@@ -9,6 +9,7 @@ import pytest
 from dualtoken.client.errors import AuthUnavailable
 from dualtoken.client.loadtest.sessions import LOGOUTS_AT_ONCE, PAUSE_MIN_S, log_in, log_out
 from dualtoken.client.loadtest.users import VirtualUser
+from tests.deadline import HANGS_S
 
 
 class Refused:
@@ -48,12 +49,12 @@ async def test_a_service_that_asks_for_no_pause_gets_one(stop: asyncio.StreamRea
 
 
 async def test_an_order_is_heard_while_a_service_asks_to_wait(stop: asyncio.StreamReader) -> None:
-    """To stop takes no minute because an auth service has asked for one."""
-    user, order = Refused(60.0), asyncio.create_task(stop.readline())
+    """To stop takes no ten minutes because an auth service has asked for one."""
+    user, order = Refused(600.0), asyncio.create_task(stop.readline())
     opening = asyncio.create_task(opened(user, order))
     await user.asked.wait()
     stop.feed_data(b"stop\n")
-    await asyncio.wait_for(opening, 5)
+    await asyncio.wait_for(opening, HANGS_S)
 
     assert 1 == len(user.asked_at)
 
@@ -78,6 +79,6 @@ async def test_logging_out_ends_in_time_though_nobody_hears_it(monkeypatch: pyte
     monkeypatch.setattr("dualtoken.client.loadtest.sessions.LOGOUT_S", 0.1)
     source = Source()
     users = [SimpleNamespace(source=source)] * (LOGOUTS_AT_ONCE + 5)
-    await asyncio.wait_for(log_out(cast("list[VirtualUser]", users)), 5)
+    await asyncio.wait_for(log_out(cast("list[VirtualUser]", users)), HANGS_S)
 
     assert LOGOUTS_AT_ONCE == source.asked

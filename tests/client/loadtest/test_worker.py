@@ -9,6 +9,7 @@ import pytest
 from dualtoken.client.loadtest.pacing import Pacer
 from dualtoken.client.loadtest.worker import Worker
 from tests.client.loadtest.results import OPTIONS
+from tests.deadline import HANGS_S
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ async def test_a_request_that_does_not_end_is_a_failure(worker: Worker) -> None:
             await (asyncio.Event().wait() if hangs else asyncio.sleep(0))
 
     lanes = [asyncio.create_task(lane(hangs=hangs)) for hangs in (True, False)]
-    await asyncio.wait_for(worker._drained(lanes), 5)
+    await asyncio.wait_for(worker._drained(lanes), HANGS_S)
 
     assert (1, {"not ended in time": 1}) == (worker._now.meter.counts.failed, dict(worker._now.meter.errors))
 
@@ -70,4 +71,4 @@ async def test_a_lane_that_hears_no_cancellation_begins_nothing_more(worker: Wor
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await asyncio.wait_for(worker._drained([asyncio.create_task(deaf()), asyncio.create_task(broken())]), 5)
+        await asyncio.wait_for(worker._drained([asyncio.create_task(deaf()), asyncio.create_task(broken())]), HANGS_S)

@@ -11,6 +11,7 @@ import pytest
 from dualtoken.client import BearerAuth, NotReplayable, TokenSource
 from tests.client.middleware.calls import answer_to, fetch
 from tests.conformance.pair import Control
+from tests.deadline import HANGS_S
 
 BODY = b"0123456789" * 20_000
 
@@ -91,7 +92,7 @@ async def test_a_refusal_that_comes_before_the_body_was_sent_is_mended(
     body = BODY * 100
     await pair.expire()
     async with (
-        asyncio.timeout(30),
+        asyncio.timeout(HANGS_S),
         # Not PUT: when its connection breaks aiohttp repeats it by itself, and would hide what we do wrong.
         http.post(f"{pair.api_url}/early-refusal", data=io.BytesIO(body), expect100=expect100) as response,
     ):
@@ -130,7 +131,7 @@ async def test_a_refused_body_frees_its_connection(source: TokenSource, pair: Co
     """NotReplayable leaves no connection behind."""
     auth = BearerAuth(source, origins=[pair.api_url])
     connector = aiohttp.TCPConnector(limit=1)
-    async with aiohttp.ClientSession(connector=connector, middlewares=[auth]) as http, asyncio.timeout(20):
+    async with aiohttp.ClientSession(connector=connector, middlewares=[auth]) as http, asyncio.timeout(HANGS_S):
         with pytest.raises(NotReplayable):
             await echo(http, pair, chunks())
 

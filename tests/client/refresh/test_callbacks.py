@@ -8,6 +8,7 @@ from dualtoken.client import LoginRequired, Tokens
 from tests.client.conftest import MakeSource
 from tests.conformance.auth_fake import PASSWORD
 from tests.conformance.pair import Control
+from tests.deadline import HANGS_S
 
 
 async def test_on_refresh_is_called_once_for_each_refresh(make_source: MakeSource) -> None:
@@ -78,7 +79,7 @@ async def test_a_callback_may_call_back(make_source: MakeSource, pair: Control) 
     await pair.end_sessions()
     with pytest.raises(LoginRequired):
         await source.token(rejected="at-2")
-    await asyncio.wait_for(logged_in.wait(), 10)
+    await asyncio.wait_for(logged_in.wait(), HANGS_S)
 
     assert (["at-2"], "at-3") == (tokens, await source.token())
 
@@ -130,7 +131,7 @@ async def test_a_callback_may_close_the_source(make_source: MakeSource) -> None:
     await source.login("zs", PASSWORD)
     await source.token(rejected="at-1")
 
-    assert await asyncio.wait_for(closed.wait(), 10)
+    assert await asyncio.wait_for(closed.wait(), HANGS_S)
 
 
 async def test_callbacks_of_one_source_run_one_after_another(make_source: MakeSource, pair: Control) -> None:

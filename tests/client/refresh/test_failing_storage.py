@@ -18,6 +18,7 @@ from tests.client.failing_storage import FailingStorage, stored
 from tests.conformance.auth_fake import PASSWORD
 from tests.conformance.faults import Fault
 from tests.conformance.pair import Control
+from tests.deadline import HANGS_S
 
 
 async def test_a_failed_save_keeps_the_token_and_is_loud(
@@ -43,7 +44,7 @@ async def test_a_failed_save_is_tried_again_by_itself(make_source: MakeSource, p
     await source.login("zs", PASSWORD)
     storage.failing.add("swap")
     await source.token(rejected="at-1")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANGS_S):
         while source.stats.save_failures < 2:  # the first is the refresh's own
             await storage.next_failure()
         storage.failing.clear()
@@ -159,7 +160,7 @@ async def test_a_storage_that_stalls_holds_up_no_login(
     storage = FailingStorage()
     source = make_source(storage)
     storage.stalling.add("save")
-    tokens = await asyncio.wait_for(source.login("zs", PASSWORD), 5)
+    tokens = await asyncio.wait_for(source.login("zs", PASSWORD), HANGS_S)
 
     assert ("at-1", 1) == (tokens.access_token, source.stats.save_failures)
     assert "could not be stored: no answer in time" in caplog.text
@@ -173,7 +174,7 @@ async def test_a_storage_that_stalls_holds_up_no_logout(make_source: MakeSource,
     await source.login("zs", PASSWORD)
     storage.stalling |= {"load", "save"}
     with pytest.raises(StorageError, match="could not be removed"):
-        await asyncio.wait_for(source.logout(), 5)
+        await asyncio.wait_for(source.logout(), HANGS_S)
 
     assert {"live_sessions": 0} == await pair.counts("live_sessions")
 
@@ -191,7 +192,7 @@ async def test_a_storage_that_stalls_after_a_refresh_costs_no_token(make_source:
     storage.stalling.add("load")
     await pair.release()
 
-    assert "at-2" == await asyncio.wait_for(caller, 5)
+    assert "at-2" == await asyncio.wait_for(caller, HANGS_S)
 
 
 @pytest.mark.parametrize("stalling", [["load"], ["journal"], ["swap"], ["load", "journal", "swap"]], ids="-".join)
@@ -351,7 +352,7 @@ async def test_no_secret_is_logged(
     """Neither a token nor a password nor a key is in the log, at any level, whatever goes wrong."""
     caplog.set_level(logging.DEBUG)
     storage = FailingStorage()
-    source = make_source(storage, refresh_timeout_s=2)
+    source = make_source(storage, refresh_timeout_s=60)
     await source.login("zs", PASSWORD)
     storage.failing |= {"swap", "journal"}
     await pair.fault("refresh", Fault("status", status=503), Fault("drop_after"), Fault("body", body="{}"))

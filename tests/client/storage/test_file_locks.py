@@ -11,6 +11,7 @@ import pytest
 
 from dualtoken.client import FileStorage
 from tests.client.storage.test_every_storage import HERE, session
+from tests.deadline import HANGS_S
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -21,13 +22,13 @@ async def test_a_write_that_stalls_keeps_no_lock(path: Path, monkeypatch: pytest
 
     def stall(*_: object) -> None:
         stalled.set()
-        go_on.wait(30)
+        go_on.wait(HANGS_S)
 
     monkeypatch.setattr("dualtoken.client.storage.durable_file.replace", stall)
     try:
-        async with asyncio.timeout(10), storage.lock(HERE, 1):
+        async with asyncio.timeout(HANGS_S), storage.lock(HERE, 1):
             writing = asyncio.create_task(storage.save(HERE, session("r1")))
-            await asyncio.to_thread(stalled.wait, 10)
+            await asyncio.to_thread(stalled.wait, HANGS_S)
         async with storage.lock(HERE, 1):
             assert not writing.done()
     finally:
@@ -66,7 +67,7 @@ async def test_busy_threads_of_the_event_loop_do_not_matter(path: Path) -> None:
     storage, loop = FileStorage(path), asyncio.get_running_loop()
 
     def save_from_a_thread() -> None:
-        asyncio.run_coroutine_threadsafe(storage.save(HERE, session("r1")), loop).result(10)
+        asyncio.run_coroutine_threadsafe(storage.save(HERE, session("r1")), loop).result(HANGS_S)
 
     await asyncio.gather(*(asyncio.to_thread(save_from_a_thread) for _ in range(64)))
 
@@ -88,7 +89,12 @@ assert os.waitpid(pid, 0)[1] == 0
 print(asyncio.run(storage.load("a")).ended)
 """
     done = await asyncio.to_thread(
-        subprocess.run, [sys.executable, "-c", code, str(path)], cwd=ROOT, capture_output=True, text=True, timeout=60
+        subprocess.run,
+        [sys.executable, "-c", code, str(path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=HANGS_S,
     )
 
     assert ("from the child\n", 0) == (done.stdout, done.returncode)

@@ -9,6 +9,7 @@ import pytest
 
 from dualtoken.resource_service.errors import KeySetRefused
 from dualtoken.resource_service.keys.key_file import KEY_SET_LIMIT, KeyFile, _is_open_to_others
+from tests.deadline import HANGS_S
 from tests.resource_service.issuer import Key, write_keys
 
 
@@ -68,7 +69,7 @@ async def test_a_look_needs_no_thread_of_the_application(tmp_path: Path) -> None
         loop.set_default_executor(only)
         held = loop.run_in_executor(None, freed.wait)
         try:
-            found = await asyncio.wait_for(KeyFile(path).fetch(), 60)
+            found = await asyncio.wait_for(KeyFile(path).fetch(), HANGS_S)
         finally:
             freed.set()
             await held

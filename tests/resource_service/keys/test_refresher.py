@@ -7,6 +7,7 @@ import pytest
 from dualtoken.resource_service.errors import KeySetRefused, KeysUnavailable
 from dualtoken.resource_service.keys.refresher import Keys
 from dualtoken.resource_service.verification.jwk_set import KeySet, parse_jwk_set
+from tests.deadline import HANGS_S
 from tests.resource_service.issuer import Key
 from tests.resource_service.jwk_sets import jwk_set
 
@@ -118,7 +119,7 @@ async def test_the_source_is_looked_at_again_and_again() -> None:
     source, changed = Source(FIRST, KeySetRefused("broken"), SECOND), asyncio.Event()
     source.interval_s = 0.001
     async with _watching(Keys(source, lambda keys: changed.set() if keys is SECOND else None)):
-        await asyncio.wait_for(changed.wait(), 5)
+        await asyncio.wait_for(changed.wait(), HANGS_S)
 
     assert 3 <= source.fetches
 
@@ -128,7 +129,7 @@ async def test_an_unexpected_failure_does_not_end_the_watch() -> None:
     keys = Keys(Source(FIRST, RuntimeError("a bug"), SECOND), lambda _: None, demanded_gap_s=0)
     async with _watching(keys):
         for _ in range(3):
-            await asyncio.wait_for(keys.newer(), 5)
+            await asyncio.wait_for(keys.newer(), HANGS_S)
 
     assert SECOND == keys.current
 
@@ -138,7 +139,7 @@ async def test_a_thousand_unknown_keys_share_one_reload() -> None:
     source = Source(FIRST)
     keys = Keys(source, lambda _: None)
     async with _watching(keys):
-        await asyncio.wait_for(asyncio.gather(*(keys.newer() for _ in range(1000))), 5)
+        await asyncio.wait_for(asyncio.gather(*(keys.newer() for _ in range(1000))), HANGS_S)
 
     assert 1 == source.fetches
 
@@ -154,7 +155,7 @@ async def test_a_reload_that_began_before_is_not_new_enough() -> None:
         late = asyncio.create_task(keys.newer())
         await asyncio.sleep(0)
         source.may_answer.set()
-        await asyncio.wait_for(asyncio.gather(early, late), 5)
+        await asyncio.wait_for(asyncio.gather(early, late), HANGS_S)
 
     assert (2, SECOND) == (source.fetches, keys.current)
 
@@ -181,7 +182,7 @@ async def test_nobody_waits_for_a_watch_that_is_not_there() -> None:
         source.may_answer.clear()
         waiting = asyncio.create_task(keys.newer())
         await source.asked.wait()
-    await asyncio.wait_for(waiting, 60)
+    await asyncio.wait_for(waiting, HANGS_S)
     with pytest.raises(KeysUnavailable):
         await keys.newer()
 
@@ -196,6 +197,6 @@ async def test_a_cancelled_caller_takes_nobody_along() -> None:
         await source.asked.wait()
         gone.cancel()
         source.may_answer.set()
-        await asyncio.wait_for(patient, 5)
+        await asyncio.wait_for(patient, HANGS_S)
 
     assert (True, None) == (gone.cancelled(), patient.exception())

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from dualtoken.resource_service.app import create_app
 from dualtoken.resource_service.settings import Settings
+from tests.deadline import HANGS_S
 from tests.resource_service.issuer import Key, write_keys
 from tests.resource_service.services import bearer, resource_service, serving
 
@@ -39,7 +40,7 @@ class Load:
     async def round(self) -> None:
         """Wait until another hundred requests were answered."""
         goal = len(self.statuses) + REQUESTS_PER_ROUND
-        async with asyncio.timeout(30), self._round:
+        async with asyncio.timeout(HANGS_S), self._round:
             await self._round.wait_for(lambda: len(self.statuses) >= goal)
 
 
@@ -130,7 +131,7 @@ async def test_a_service_waits_for_an_issuer_that_starts_later(times: dict[str, 
         async with serving(app) as service, aiohttp.ClientSession(service) as session:
             early = [(await session.get(path, headers=headers)).status for path in ("/home", "/health/ready", "/")]
             up = True
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(HANGS_S):
                 while (await session.get("/health/ready")).status == 503:
                     pass
             late = (await session.get("/home", headers=headers)).status

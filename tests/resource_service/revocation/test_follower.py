@@ -13,6 +13,7 @@ from dualtoken.resource_service.errors import FeedRefused
 from dualtoken.resource_service.revocation.feed_client import Answer, RevocationFeed
 from dualtoken.resource_service.revocation.follower import PAUSE_S, SLICE, WHOLE_EVERY_S, Follower
 from dualtoken.resource_service.verification.revoked_sessions import RevokedSessions
+from tests.deadline import HANGS_S
 from tests.resource_service.clock import Clock
 from tests.resource_service.services import serving, silent_port, url_of
 
@@ -45,7 +46,7 @@ class Feed:
 
     async def question(self) -> dict[str, str]:
         """Wait for the next question."""
-        return await asyncio.wait_for(self.questions.get(), 10)
+        return await asyncio.wait_for(self.questions.get(), HANGS_S)
 
 
 class Following:
@@ -250,7 +251,7 @@ async def test_an_absent_feed_is_asked_again() -> None:
         absent = AbsentFeed(str(url_of(held) / "revocations"))
         task = asyncio.create_task(Follower(absent, revoked).follow())
         for _ in range(2):
-            await asyncio.wait_for(absent.refusals.get(), 10)
+            await asyncio.wait_for(absent.refusals.get(), HANGS_S)
         feed.say("c1", "a")
         runner = web.AppRunner(feed.application(), shutdown_timeout=0.1)
         await runner.setup()

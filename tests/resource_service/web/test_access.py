@@ -11,6 +11,7 @@ from aiohttp import web
 
 from dualtoken.resource_service.authenticator import FeedPolicy
 from dualtoken.resource_service.web.bearer import Bearer, optional, public, requires
+from tests.deadline import HANGS_S
 from tests.resource_service.clock import Clock
 from tests.resource_service.issuer import AUDIENCE, ISSUER, NOW, SID, Key, write_keys
 from tests.resource_service.services import bearer as credentials
@@ -246,7 +247,7 @@ async def test_revocations_reach_a_foreign_application(tmp_path: Path) -> None:
                     (await before.json())["error"],
                 )
             may_answer.set()
-            await asyncio.wait_for(asked_again.wait(), 5)
+            await asyncio.wait_for(asked_again.wait(), HANGS_S)
             async with session.get("/plain", headers=READER) as after:
                 assert (401, {"error": "invalid_token", "error_description": "revoked"}) == (
                     after.status,

@@ -5,6 +5,7 @@ import aiohttp
 from aiohttp import web
 from pydantic import SecretStr
 
+from tests.deadline import HANGS_S
 from tests.resource_service.issuer import Key, write_keys
 from tests.resource_service.services import bearer, resource_service, serving
 
@@ -20,7 +21,7 @@ async def gauge(session: aiohttp.ClientSession, name: str) -> float:
 
 async def reached(session: aiohttp.ClientSession, name: str, value: float) -> None:
     """Return once a number is at least this value: the key file is looked at each second, and so are the numbers."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANGS_S):
         while True:
             if await gauge(session, name) >= value:
                 return
@@ -70,7 +71,7 @@ async def test_readiness_shows_how_long_the_feed_has_been_silent(key_file: Path)
             early_gauge = await gauge(session, AGE)
             await reached(session, AGE, early_gauge + 0.001)
             may_answer.set()
-            await asyncio.wait_for(asked_again.wait(), 10)
+            await asyncio.wait_for(asked_again.wait(), HANGS_S)
             late = await (await session.get("/health/ready")).json()
             await reached(session, AGE, late["revocations_age_s"])
 

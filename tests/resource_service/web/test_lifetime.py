@@ -9,6 +9,7 @@ from aiohttp import WSMsgType, web
 
 from dualtoken.resource_service import CLAIMS, Bearer, FeedPolicy, optional
 from dualtoken.resource_service.verification.jwk_set import parse_jwk_set
+from tests.deadline import HANGS_S
 from tests.resource_service.clock import Clock
 from tests.resource_service.issuer import AUDIENCE, ISSUER, NOW, SID, TTL_S, Key
 from tests.resource_service.jwk_sets import jwk_set
@@ -17,7 +18,6 @@ from tests.resource_service.services import bearer, serving
 
 KEY = Key()
 OPEN = parse_jwk_set(jwk_set(KEY.jwk))
-DEADLINE_S = 60.0
 
 
 class Room:
@@ -57,7 +57,7 @@ class Room:
 
 
 async def _end_of(socket: aiohttp.ClientWebSocketResponse) -> tuple[WSMsgType, int | None, str | None]:
-    end = await asyncio.wait_for(socket.receive(), DEADLINE_S)
+    end = await asyncio.wait_for(socket.receive(), HANGS_S)
     return end.type, socket.close_code, end.extra
 
 
@@ -117,7 +117,7 @@ async def test_a_stream_ends_while_it_is_unknown_who_is_revoked() -> None:
         first = await answer.content.readline()
         room.bearer.authenticator.revoked.known_until = 0
         room.revoke(SID)
-        rest = await asyncio.wait_for(answer.content.read(), DEADLINE_S)
+        rest = await asyncio.wait_for(answer.content.read(), HANGS_S)
 
     assert (b"data: first\n", b"\n", "unavailable") == (first, rest, await room.ended)
 
@@ -133,7 +133,7 @@ async def test_nothing_is_kept_of_what_was_closed() -> None:
         async with http.get("/events", headers=bearer(KEY.token(sid="c"))) as answer:
             await answer.content.readline()
             room.revoke("c")
-            await asyncio.wait_for(answer.read(), DEADLINE_S)
+            await asyncio.wait_for(answer.read(), HANGS_S)
 
     assert {} == room.bearer.authenticator.lifetimes._open
 

@@ -4,6 +4,7 @@ from pathlib import Path
 import aiohttp
 from yarl import URL
 
+from tests.deadline import HANGS_S
 from tests.resource_service.issuer import Key
 from tests.resource_service.processes import resource_process
 from tests.resource_service.services import bearer
@@ -64,7 +65,7 @@ async def test_the_numbers_of_all_workers_add_up(key_file: Path, key: Key, times
 
 async def _told(session: aiohttp.ClientSession, metrics: URL, line_end: str) -> None:
     """Return once the metrics hold a line that ends so: the other worker tells within a second."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANGS_S):
         while True:
             if line_end in await (await session.get(metrics)).text():
                 return

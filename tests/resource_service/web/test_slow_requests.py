@@ -11,6 +11,7 @@ from dualtoken.resource_service.cli import serving_of
 from dualtoken.resource_service.settings import Settings
 from dualtoken.resource_service.web import home
 from dualtoken_serving import process
+from tests.deadline import HANGS_S
 from tests.resource_service.issuer import Key
 from tests.resource_service.services import raw_answer, resource_service
 from tests.trickle import trickled
@@ -27,7 +28,7 @@ async def test_a_body_that_never_ends_is_408(
     async with resource_service(key_file) as session:
         reader, writer = await asyncio.open_connection(session._base_url.host, session._base_url.port)  # type: ignore[union-attr]
         writer.write(request)
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), HANGS_S)
         writer.close()
 
     assert head.startswith(b"HTTP/1.1 408 ")
