@@ -109,20 +109,28 @@ class JsonRequestHandler(web.RequestHandler):
 
     def close(self) -> None:
         """Close, once the request under way is answered: aiohttp would forget the rest of its body from now on."""
-        if self._is_answering:
+        if self._has_request():
             self._closes_after_answer = True
         else:
             super().close()
 
     async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - as aiohttp has it
         """Close within twice *timeout*: a request under way has the first half for itself, then it is told to end."""
-        if timeout and self._is_answering:
+        if not self._has_request():
+            super().close()  # once more: aiohttp would wait for the first request of a connection that was made since
+        elif timeout:
             # aiohttp waits as long, but forgets what comes of the body meanwhile, and the handler would wait in vain.
             self._closes_after_answer = True
             self._answered = asyncio.get_running_loop().create_future()
-            await asyncio.wait([self._answered], timeout=timeout)
+            # A handler that is cancelled answers nothing, but the connection's task ends; a lost connection has none.
+            ends = filter(None, (self._answered, self._task_handler))
+            await asyncio.wait(ends, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
             timeout /= 2
         await super().shutdown(timeout)
+
+    def _has_request(self) -> bool:
+        """Whether one is under way, or has come and woken the task that is about to begin with it."""
+        return self._is_answering or (self._waiter is not None and bool(self._messages))
 
     def handle_error(
         self,
@@ -142,6 +150,7 @@ class JsonRequestHandler(web.RequestHandler):
         else:
             log.error("request.failed", method=request.method, status=status, exc_info=exc)
         if request.writer.output_size > 0:
+            self._is_answering = False
             raise ConnectionError("an answer is under way already")
         answer = error_answer(status)
         answer.force_close()

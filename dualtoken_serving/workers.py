@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import signal
 import socket
 import ssl
 import sys
@@ -14,6 +15,7 @@ from aiohttp import web
 from aiohttp.worker import GunicornUVLoopWebWorker
 from gunicorn import glogging
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
 
 from .errors import StartProblem
 from .metrics import forget_gauges
@@ -23,6 +25,7 @@ _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 4.0
 _SILENCE_S = 60
 """Seconds without a sign of life after which a worker is killed: its event loop hangs."""
+_ENDINGS = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a default of Linux, used only where it exists
 
 log = structlog.get_logger(__name__)
@@ -49,6 +52,22 @@ class Worker(GunicornUVLoopWebWorker):
         return self.tls
 
 
+class Supervisor(Arbiter):  # type: ignore[misc]  # gunicorn has no annotations
+    """Forks workers that miss no signal to end, however early it comes.
+
+    A fork has the handlers of its parent, which would put the signal into a queue that this process does not read; and
+    uvloop forgets what comes before it runs. The signal was lost then, and the parent waited until it had to kill.
+    """
+
+    def spawn_worker(self) -> Any:
+        """Fork one in which these signals wait until its event loop runs."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
+        try:
+            return super().spawn_worker()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDINGS)
+
+
 class Workers(BaseApplication):  # type: ignore[misc]  # gunicorn has no annotations
     """Keeps *serving.workers* processes alive that share *listener*."""
 
@@ -57,6 +76,10 @@ class Workers(BaseApplication):  # type: ignore[misc]  # gunicorn has no annotat
         self._worker: Any = None  # the process that this is, once it has been forked
         self._descriptor = listener.detach()  # gunicorn makes a socket of its own of it
         super().__init__()
+
+    def run(self) -> None:
+        """Serve until SIGTERM."""
+        Supervisor(self).run()
 
     def load_config(self) -> None:
         """Translate the settings."""
@@ -90,6 +113,7 @@ class Workers(BaseApplication):  # type: ignore[misc]  # gunicorn has no annotat
         """Give gunicorn what makes one worker's runner, inside that worker."""
 
         async def make_runner() -> web.AppRunner:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDINGS)  # see Supervisor
             made = await self._set_up()
             spare_collector()
             return made
