@@ -10,6 +10,7 @@ import pytest
 from dualtoken.client import FileStorage, MemoryStorage, TokenSource
 from tests.conformance.auth_fake import PASSWORD
 from tests.conformance.pair import Control, running_pair
+from tests.deadline import HANGS_S
 
 
 @dataclass(slots=True)
@@ -47,6 +48,7 @@ def token_file(tmp_path: Path) -> Path:
 
 
 MakeSource = Callable[..., TokenSource]
+LetPass = Callable[[float], None]
 
 
 @pytest.fixture
@@ -55,12 +57,26 @@ async def make_source(pair: Control, clock: FakeClock) -> AsyncIterator[MakeSour
     made: list[TokenSource] = []
 
     def make(storage: MemoryStorage | FileStorage | None = None, **options: object) -> TokenSource:
-        options = {"clock": clock, "wall_clock": clock, "refresh_timeout_s": 10, **options}
+        options = {"clock": clock, "wall_clock": clock, "refresh_timeout_s": HANGS_S, **options}
         made.append(TokenSource(pair.auth_url, storage=storage, **options))  # type: ignore[arg-type]  # options of any kind
         return made[-1]
 
     yield make
     await asyncio.gather(*(source.aclose() for source in made))
+
+
+@pytest.fixture
+async def let_pass() -> LetPass:
+    """Return a function that puts the event loop's clock forward: every timer that is due by then is due at once."""
+    loop, passed_s = asyncio.get_running_loop(), 0.0
+    time = loop.time
+
+    def let_pass(seconds: float) -> None:
+        nonlocal passed_s
+        passed_s += seconds
+
+    loop.time = lambda: time() + passed_s  # type: ignore[method-assign]
+    return let_pass
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from dualtoken.client import (
     RefreshUnavailable,
     TokenSource,
 )
-from tests.client.conftest import FakeClock, MakeSource
+from tests.client.conftest import FakeClock, LetPass, MakeSource
 from tests.client.failing_storage import stored
 from tests.conformance.auth_fake import PASSWORD
 from tests.conformance.faults import Fault
@@ -59,7 +59,7 @@ async def test_a_background_refresh_that_fails_is_not_repeated_at_once(
     await pair.fault("refresh", Fault("body", body="{}"))
     clock.advance(3600 - 50)
     assert "at-1" == await source.token()
-    await source.aclose()
+    await source.aclose(grace_s=HANGS_S)
     assert ["at-1"] * 20 == [await source.token() for _ in range(20)]
 
     assert {"refresh_calls": 1} == await pair.counts("refresh_calls")
@@ -89,8 +89,11 @@ async def test_callers_join_a_background_refresh_when_the_token_runs_out(
     assert {"refresh_calls": 1} == await pair.counts("refresh_calls")
 
 
-async def test_closing_lets_a_refresh_come_in(make_source: MakeSource, pair: Control) -> None:
+async def test_closing_lets_a_refresh_come_in(
+    make_source: MakeSource, pair: Control, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A program that ends while a background refresh runs does not lose its answer."""
+    monkeypatch.setattr("dualtoken.client.source.CLOSE_GRACE_S", HANGS_S)
     clock, storage = FakeClock(), MemoryStorage()
     source = make_source(storage, clock=clock)
     async with source:
@@ -138,15 +141,19 @@ async def test_a_given_session_is_used_and_left_open(pair: Control, make_source:
         assert (False, "at-2") == (plain.closed, await source.token())
 
 
-async def test_a_closed_session_is_a_typed_error(make_source: MakeSource) -> None:
+async def test_a_closed_session_is_a_typed_error(make_source: MakeSource, let_pass: LetPass) -> None:
     """What cannot be used makes each call unavailable, and is named."""
     plain = aiohttp.ClientSession()
     source = make_source(session=plain)
     await source.login("zs", PASSWORD)
     await plain.close()
 
+    caller = asyncio.create_task(source.token(rejected="at-1"))
+    while not source.stats.retries:  # noqa: ASYNC110 - a counter tells nobody that it counts
+        await asyncio.sleep(0)
+    let_pass(HANGS_S)
     with pytest.raises(RefreshUnavailable, match="Session is closed"):
-        await source.token(rejected="at-1")
+        await caller
     with pytest.raises(AuthUnavailable, match="Session is closed"):
         await source.login("zs", PASSWORD)
     with pytest.raises(AuthUnavailable, match="Session is closed"):
@@ -167,7 +174,7 @@ def test_a_source_is_usable_under_a_new_event_loop(pair_in_a_thread: Control) ->
 
     async def die(pair: Control) -> None:
         nonlocal source
-        source = TokenSource(pair.auth_url, storage=storage)
+        source = TokenSource(pair.auth_url, storage=storage, refresh_timeout_s=HANGS_S)
         await source.login("zs", PASSWORD)
         await pair.fault("refresh", Fault("hang_after"))
         waiting = asyncio.create_task(source.token(rejected="at-1"))

@@ -33,7 +33,7 @@ THREADS = 1000
 @pytest.fixture
 async def source(pair: Control) -> AsyncIterator[TokenSource]:
     """A source with a session."""
-    source = TokenSource(pair.auth_url)
+    source = TokenSource(pair.auth_url, refresh_timeout_s=HANGS_S)
     await asyncio.to_thread(source.login, "zs", PASSWORD)
     yield source
     await asyncio.to_thread(source.close)
@@ -59,7 +59,7 @@ async def test_both_libraries_share_a_source(source: TokenSource, pair: Control)
 
     def call() -> list[int]:
         url, origins = f"{pair.api_url}/things", [pair.api_url]
-        with httpx.Client(auth=HttpxAuth(source, origins=origins)) as http:
+        with httpx.Client(auth=HttpxAuth(source, origins=origins), timeout=HANGS_S) as http:
             auth = RequestsAuth(source, origins=origins)
             answers = http.get(url), requests.get(url, auth=auth, timeout=HANGS_S)
 
@@ -87,7 +87,7 @@ def test_without_a_session_a_login_is_asked_for() -> None:
 
 async def test_nobody_waits_for_a_source_that_is_closed(pair: Control) -> None:
     """A log-in to a service that never answers ends with the source, by an error."""
-    source = TokenSource(pair.auth_url)
+    source = TokenSource(pair.auth_url, refresh_timeout_s=HANGS_S)
     await pair.fault("login", Fault("hang_before"))
     waiting = asyncio.create_task(asyncio.to_thread(source.login, "zs", PASSWORD))
     await pair.wait_for_hanging()

@@ -9,13 +9,14 @@ import httpx
 import httpx2
 import pytest
 
-from dualtoken.client import NotReplayable, RefreshUnavailable, TokenSource
+from dualtoken.client import MemoryStorage, NotReplayable, RefreshUnavailable, TokenSource
 from dualtoken.client.httpx import BearerAuth
 from dualtoken.client.sync import TokenSource as ThreadSource
 from tests.client.conftest import MakeSource
 from tests.conformance.auth_fake import PASSWORD
 from tests.conformance.faults import Fault
 from tests.conformance.pair import Control
+from tests.deadline import HANGS_S
 
 LIBRARIES = [httpx, httpx2]
 
@@ -35,7 +36,7 @@ async def http(library: Any, source: TokenSource, pair: Control) -> AsyncIterato
 
 def client(library: Any, source: TokenSource, pair: Control, **options: Any) -> Any:
     """Make an AsyncClient that follows redirects."""
-    options = {"follow_redirects": True, "timeout": 60.0, "base_url": pair.api_url, **options}
+    options = {"follow_redirects": True, "timeout": HANGS_S, "base_url": pair.api_url, **options}
     return library.AsyncClient(auth=BearerAuth(source, origins=[pair.api_url]), **options)
 
 
@@ -109,7 +110,7 @@ async def test_a_redirect_to_another_origin_of_ours_is_the_callers(
     """The library takes the token off, so that the other service answers 401: nobody refreshes for that."""
     other = pair.api_url.replace("127.0.0.1", "localhost")
     auth = BearerAuth(source, origins=[pair.api_url, other])
-    async with library.AsyncClient(auth=auth, follow_redirects=True) as http:
+    async with library.AsyncClient(auth=auth, follow_redirects=True, timeout=HANGS_S) as http:
         response = await http.get(f"{pair.api_url}/redirect?to={other}/things")
 
     assert 401 == response.status_code
@@ -144,7 +145,7 @@ async def test_a_body_is_sent_again_whole_or_told(
     auth = BearerAuth(thread_source, origins=[pair.api_url])
 
     def post() -> int:
-        with library.Client(auth=auth) as http:
+        with library.Client(auth=auth, timeout=HANGS_S) as http:
             return int(http.post(f"{pair.api_url}/echo", **BODIES[name]()).json()["bytes"])
 
     await pair.expire()
@@ -216,8 +217,9 @@ async def test_a_refresh_that_fails_is_told_by_its_own_error(
     library: Any, make_source: MakeSource, pair: Control
 ) -> None:
     """It is not one of the library's, whose callers would take it for the API's; the connection is free again."""
-    source = make_source(refresh_timeout_s=0.1)
-    await source.login("zs", PASSWORD)
+    storage = MemoryStorage()
+    await make_source(storage).login("zs", PASSWORD)
+    source = make_source(storage, refresh_timeout_s=0.1)
     async with client(library, source, pair, limits=library.Limits(max_connections=1)) as http:
         await pair.expire()
         await pair.fault("refresh", *[Fault("status", status=503)] * 20)
@@ -248,13 +250,14 @@ async def test_threads_stream_likewise(library: Any, thread_source: ThreadSource
 
     def read() -> list[str]:
         auth = BearerAuth(thread_source, origins=[pair.api_url])
-        with library.Client(auth=auth) as http, http.stream("GET", f"{pair.api_url}/stream") as response:
+        url = f"{pair.api_url}/stream"
+        with library.Client(auth=auth, timeout=HANGS_S) as http, http.stream("GET", url) as response:
             return list(response.iter_lines())
 
     def spoil() -> str:
         auth = BearerAuth(thread_source, origins=[pair.api_url])
         hooks = {"response": [lambda response: response.close()]}
-        with library.Client(auth=auth, event_hooks=hooks) as http:
+        with library.Client(auth=auth, event_hooks=hooks, timeout=HANGS_S) as http:
             try:
                 http.get(f"{pair.api_url}/things")
             except NotReplayable as error:

@@ -5,7 +5,7 @@ import io
 import itertools
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -19,7 +19,7 @@ from yarl import URL
 from dualtoken.client import NotReplayable, RefreshUnavailable
 from dualtoken.client.requests import BearerAuth
 from dualtoken.client.sync import TokenSource
-from tests.conformance.auth_fake import PASSWORD
+from tests.client.conftest import FakeClock
 from tests.conformance.faults import Fault
 from tests.conformance.pair import Control
 from tests.deadline import HANGS_S
@@ -207,22 +207,15 @@ async def test_a_refusal_that_was_taken_before_is_repeated_all_the_same(
     assert {"refresh_calls": 1} == await pair.counts("refresh_calls")
 
 
-@pytest.fixture
-async def hasty_source(pair: Control) -> AsyncIterator[TokenSource]:
-    """A source whose refresh gives up soon."""
-    source = TokenSource(pair.auth_url, refresh_timeout_s=0.5)
-    await on_a_thread(lambda: source.login("zs", PASSWORD))
-    yield source
-    await on_a_thread(source.close)
-
-
-async def test_a_refresh_that_fails_is_told_by_its_own_error(hasty_source: TokenSource, pair: Control) -> None:
+async def test_a_refresh_that_fails_is_told_by_its_own_error(
+    thread_source: TokenSource, pair: Control, clock: FakeClock
+) -> None:
     """It is none of requests'; the connection is free again, and afterwards the session goes on."""
-    http = session(hasty_source, pair, pool_maxsize=1, pool_block=True)
+    http = session(thread_source, pair, pool_maxsize=1, pool_block=True)
     await pair.expire()
-    await pair.fault("refresh", *[Fault("status", status=503)] * 20)
+    await pair.fault("refresh", Fault("status", status=503, retry_after="86400"))
     with pytest.raises(RefreshUnavailable):
         await on_a_thread(lambda: http.get(f"{pair.api_url}/things", timeout=HANGS_S))
-    await pair.clear_faults()
+    clock.advance(61)  # no pause is longer
 
     assert 200 == (await on_a_thread(lambda: http.get(f"{pair.api_url}/things", timeout=HANGS_S))).status_code

@@ -132,7 +132,7 @@ async def test_an_auth_service_that_is_away_is_a_typed_error(make_source: MakeSo
     storage = MemoryStorage()
     await make_source(storage).login("zs", PASSWORD)
     hasty, patient = (
-        BearerAuth(make_source(storage, refresh_timeout_s=limit), origins=[pair.api_url]) for limit in (0.5, 10)
+        BearerAuth(make_source(storage, refresh_timeout_s=limit), origins=[pair.api_url]) for limit in (0.5, HANGS_S)
     )
     await pair.expire()
     await pair.fault("refresh", *[Fault("status", status=503)] * 50)

@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from typing import TypeVar
 
 import pytest
 
@@ -13,12 +15,16 @@ from dualtoken.client import (
     RefreshUnavailable,
     StorageError,
 )
+from dualtoken.client.refresh.request import ATTEMPTS_IN_DEADLINE
+from dualtoken.client.storage.boundary import Stalled, guarded
 from tests.client.conftest import MakeSource
 from tests.client.failing_storage import FailingStorage, stored
 from tests.conformance.auth_fake import PASSWORD
 from tests.conformance.faults import Fault
 from tests.conformance.pair import Control
 from tests.deadline import HANGS_S
+
+T = TypeVar("T")
 
 
 async def test_a_failed_save_keeps_the_token_and_is_loud(
@@ -134,8 +140,11 @@ async def test_a_lock_that_cannot_be_had_at_all_does_not_stop_the_refresh(
     assert "no lock can be had" in caplog.text
 
 
-async def test_a_lock_that_somebody_holds_too_long_is_typed(make_source: MakeSource, pair: Control) -> None:
+async def test_a_lock_that_somebody_holds_too_long_is_typed(
+    make_source: MakeSource, pair: Control, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Another process that never lets go makes a refresh unavailable, no more."""
+    monkeypatch.setattr("dualtoken.client.refresh.persistence.LOCK_GRACE_S", HANGS_S)  # the lock is the one to say it
     storage = MemoryStorage()
     await make_source(storage).login("zs", PASSWORD)
     hasty, patient = make_source(storage, refresh_timeout_s=0.2), make_source(storage)
@@ -195,28 +204,53 @@ async def test_a_storage_that_stalls_after_a_refresh_costs_no_token(make_source:
     assert "at-2" == await asyncio.wait_for(caller, HANGS_S)
 
 
+@pytest.fixture
+def waited(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Give up at once each call that stalls; return for how many seconds each would have been waited for."""
+    waited: list[float] = []
+
+    async def given_up(timeout_s: float, call: Callable[..., Awaitable[T]], *arguments: object) -> T:
+        try:
+            return await guarded(0.0, call, *arguments)
+        except Stalled:
+            waited.append(timeout_s)
+            raise
+
+    monkeypatch.setattr("dualtoken.client.refresh.persistence.guarded", given_up)
+    return waited
+
+
 @pytest.mark.parametrize("stalling", [["load"], ["journal"], ["swap"], ["load", "journal", "swap"]], ids="-".join)
 async def test_a_storage_that_answers_nothing_any_more_stops_no_refresh(
-    make_source: MakeSource, stalling: list[str]
+    make_source: MakeSource, waited: list[float], stalling: list[str]
 ) -> None:
-    """A disk in the network that is gone: all waiting for it leaves time to ask the auth service."""
+    """A disk in the network that is gone: all waiting for it leaves the time of an attempt to ask the auth service."""
     storage = FailingStorage()
-    source = make_source(storage, refresh_timeout_s=3)
+    timeout_s = 3.0  # so short that a call gets a share of it, and not what it gets at most
+    source = make_source(storage, refresh_timeout_s=timeout_s)
+    source._timeout_s = HANGS_S
     await source.login("zs", PASSWORD)
     storage.stalling |= set(stalling)
 
-    assert ["at-2", "at-3"] == [await source.token(rejected=token) for token in ("at-1", "at-2")]
+    for number in (1, 2):
+        waited.clear()
+        assert f"at-{number + 1}" == await source.token(rejected=f"at-{number}")
+        assert 0 < sum(waited) <= timeout_s - timeout_s / ATTEMPTS_IN_DEADLINE
 
 
-async def test_a_lock_that_answers_nothing_is_waited_for_once(make_source: MakeSource) -> None:
+async def test_a_lock_that_answers_nothing_is_waited_for_once(
+    make_source: MakeSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It keeps no time limit of its own; the next refresh goes on without it."""
     storage = FailingStorage()
+    await make_source(storage).login("zs", PASSWORD)
     source = make_source(storage, refresh_timeout_s=0.5)
-    await source.login("zs", PASSWORD)
     storage.stalling.add("lock")
     with pytest.raises(RefreshUnavailable):
         await source.token(rejected="at-1")
 
+    source._timeout_s = HANGS_S
+    monkeypatch.setattr("dualtoken.client.refresh.persistence.STALLED_SHARE", 0.001)
     assert "at-2" == await source.token(rejected="at-1")
 
 

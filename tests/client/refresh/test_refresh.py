@@ -1,17 +1,17 @@
 """What one refresh does when an answer is lost or makes no sense."""
 
 import asyncio
-import time
 from dataclasses import replace
 
 import pytest
 
 from dualtoken.client import MemoryStorage, RefreshRejected, RefreshUnavailable, TokenSource
-from tests.client.conftest import FakeClock, MakeSource
+from tests.client.conftest import FakeClock, LetPass, MakeSource
 from tests.client.failing_storage import stored
 from tests.conformance.auth_fake import PASSWORD
 from tests.conformance.faults import Fault
 from tests.conformance.pair import Control
+from tests.deadline import HANGS_S
 
 
 @pytest.mark.parametrize("kind", ["drop_before", "drop_after", "half"])
@@ -51,8 +51,9 @@ async def test_a_retry_after_that_asks_for_no_pause_is_no_hot_loop(
     make_source: MakeSource, pair: Control, retry_after: str
 ) -> None:
     """Zero seconds, or a date that has passed, leaves the pauses between attempts as they are."""
-    source = make_source(refresh_timeout_s=1)
-    await source.login("zs", PASSWORD)
+    storage = MemoryStorage()
+    await make_source(storage).login("zs", PASSWORD)
+    source = make_source(storage, refresh_timeout_s=1)
     await pair.fault("refresh", *[Fault("status", status=503, retry_after=retry_after)] * 100)
     with pytest.raises(RefreshUnavailable):
         await source.token(rejected="at-1")
@@ -61,9 +62,11 @@ async def test_a_retry_after_that_asks_for_no_pause_is_no_hot_loop(
 
 
 async def test_a_retry_after_beyond_the_deadline_fails_at_once(
-    source: TokenSource, pair: Control, clock: FakeClock
+    make_source: MakeSource, pair: Control, clock: FakeClock
 ) -> None:
     """Nobody waits for what cannot come in time; and the service is left alone as it asked."""
+    source = make_source(refresh_timeout_s=45)
+    await source.login("zs", PASSWORD)
     await pair.fault("refresh", Fault("status", status=429, retry_after="50"))
     for _ in range(3):
         with pytest.raises(RefreshUnavailable) as error:
@@ -89,35 +92,45 @@ async def test_the_deadline_ends_a_refresh_that_hangs(make_source: MakeSource, p
     assert {"reuses": 0, "rotations": 1} == await pair.counts("reuses", "rotations")
 
 
-async def test_a_deadline_that_passes_together_with_an_attempt_is_heard(make_source: MakeSource, pair: Control) -> None:
+async def test_a_deadline_that_passes_together_with_an_attempt_is_heard(
+    source: TokenSource, pair: Control, let_pass: LetPass
+) -> None:
     """An event loop that was held up finds both timers due at once: time is up all the same."""
-    source = make_source(refresh_timeout_s=3)
-    await source.login("zs", PASSWORD)
     await pair.fault("refresh", *[Fault("hang_after")] * 9)
     caller = asyncio.create_task(source.token(rejected="at-1"))
     await pair.wait_for_hanging()
-    time.sleep(3.1)  # noqa: ASYNC251 - holding up the event loop is the point
+    let_pass(HANGS_S)
     with pytest.raises(RefreshUnavailable):
         await caller
 
     assert {"refresh_calls": 1} == await pair.counts("refresh_calls")
 
 
-async def test_a_refresh_that_failed_is_repeated_with_its_key(make_source: MakeSource, pair: Control) -> None:
+async def test_a_refresh_that_failed_is_repeated_with_its_key(
+    make_source: MakeSource, pair: Control, let_pass: LetPass
+) -> None:
     """The journalled key lives until an answer arrives, over any number of refreshes."""
     storage = MemoryStorage()
-    await make_source(storage).login("zs", PASSWORD)
-    hasty, patient = make_source(storage, refresh_timeout_s=0.3), make_source(storage)
-    await pair.fault("refresh", *[Fault("drop_after")] * 20)
+    first, second = make_source(storage), make_source(storage)
+    await first.login("zs", PASSWORD)
     for _ in range(2):
-        with pytest.raises(RefreshUnavailable):
-            await hasty.token(rejected="at-1")
-    await pair.clear_faults()
-    await patient.token(rejected="at-1")
+        await unanswered(first, pair, let_pass)
+    await second.token(rejected="at-1")
 
     state = await pair.state()
     assert (0, 1, 1) == (state["reuses"], state["rotations"], len(set(state["keys"])))
-    assert (1, 1) == (hasty.stats.resumed, patient.stats.resumed)
+    assert (1, 1) == (first.stats.resumed, second.stats.resumed)
+
+
+async def unanswered(source: TokenSource, pair: Control, let_pass: LetPass) -> None:
+    """Let a refresh reach the service, and get no answer before its time is up."""
+    hanging = (await pair.state())["hanging"]
+    await pair.fault("refresh", Fault("hang_after"))
+    caller = asyncio.create_task(source.token(rejected="at-1"))
+    await pair.wait_for_hanging(hanging + 1)
+    let_pass(HANGS_S)
+    with pytest.raises(RefreshUnavailable):
+        await caller
 
 
 async def test_a_new_refresh_has_a_new_key(source: TokenSource, pair: Control) -> None:
@@ -130,15 +143,14 @@ async def test_a_new_refresh_has_a_new_key(source: TokenSource, pair: Control) -
     assert {32} == {len(key) for key in keys}
 
 
-async def test_another_process_takes_over_a_journalled_refresh(make_source: MakeSource, pair: Control) -> None:
+async def test_another_process_takes_over_a_journalled_refresh(
+    make_source: MakeSource, pair: Control, let_pass: LetPass
+) -> None:
     """A process died with its answer on the way: the next sends the same request and gets the same successor."""
     storage = MemoryStorage()
-    dead = make_source(storage, refresh_timeout_s=0.2)
+    dead = make_source(storage)
     await dead.login("zs", PASSWORD)
-    await pair.fault("refresh", *[Fault("drop_after")] * 20)
-    with pytest.raises(RefreshUnavailable):
-        await dead.token(rejected="at-1")
-    await pair.clear_faults()
+    await unanswered(dead, pair, let_pass)
     heir = make_source(storage)
     assert "at-1" == await heir.token()
     await heir.token(rejected="at-1")
@@ -227,14 +239,15 @@ async def test_who_joins_a_refresh_that_is_nearly_over_gets_its_time_once(
 ) -> None:
     """When less is left than an attempt may take, and time is up, it begins the next refresh instead of failing."""
     monkeypatch.setattr("dualtoken.client.refresh.renewal.ATTEMPTS_IN_DEADLINE", 1)  # nearly over from the beginning
+    monkeypatch.setattr("dualtoken.client.refresh.persistence.LOCK_GRACE_S", HANGS_S)  # the lock is the one to say it
     storage = MemoryStorage()
+    await make_source(storage).login("zs", PASSWORD)
     source = make_source(storage, refresh_timeout_s=0.1)
-    await source.login("zs", PASSWORD)
     async with storage.lock(f"{pair.auth_url}/", 60):
         first = asyncio.create_task(source.token(rejected="at-1"))
         late = [asyncio.create_task(source.token(rejected="at-1")) for _ in range(10)]
         await asyncio.sleep(0)
-        source._timeout_s = 60
+        source._timeout_s = HANGS_S
         with pytest.raises(RefreshUnavailable, match="another process"):
             await first
 

@@ -9,6 +9,7 @@ import pytest
 from keyring.errors import PasswordDeleteError
 
 from dualtoken.client import FileStorage, KeyringStorage, MemoryStorage, Storage, StoredSession, Tokens, User
+from tests.deadline import HANGS_S
 
 HERE = "https://auth.example/"
 THERE = "https://other.example/"
@@ -133,7 +134,7 @@ async def test_a_lock_that_is_let_go_is_had_by_the_next(open_storage: OpenStorag
 
     async def hold() -> None:
         nonlocal inside, most
-        async with open_storage().lock(HERE, 10):
+        async with open_storage().lock(HERE, HANGS_S):
             inside += 1
             most = max(most, inside)
             await asyncio.sleep(0)
@@ -162,7 +163,7 @@ async def test_who_is_cancelled_while_waiting_takes_no_lock_along(open_storage: 
     """A waiter that is cancelled leaves the lock to the next."""
 
     async def wait() -> None:
-        async with open_storage().lock(HERE, 10):
+        async with open_storage().lock(HERE, HANGS_S):
             pytest.fail("had it")
 
     async with open_storage().lock(HERE, 1):
@@ -183,7 +184,7 @@ def test_a_storage_is_used_under_one_event_loop_after_another(open_storage: Open
 
     async def contend(token: str) -> StoredSession | None:
         async def hold() -> None:
-            async with storage.lock(HERE, 10):
+            async with storage.lock(HERE, HANGS_S):
                 await storage.save(HERE, session(token))
 
         await asyncio.gather(hold(), hold())
