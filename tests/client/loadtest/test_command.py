@@ -22,9 +22,9 @@ from tests.client.loadtest.results import OPTIONS
 from tests.conformance.auth_fake import PASSWORD
 from tests.conformance.faults import Fault
 from tests.conformance.pair import Control
+from tests.deadline import HANGS_S
 from tests.forked import Forked, python_m
 
-TIMEOUT_S = 120.0
 REPOSITORY = Path(__file__).parents[3]
 
 
@@ -47,7 +47,7 @@ async def started(*arguments: str) -> asyncio.subprocess.Process:
 async def end_of(process: asyncio.subprocess.Process | Forked, *, password: str = PASSWORD) -> Ended:
     """Wait for the end of the command; none takes minutes."""
     try:
-        async with asyncio.timeout(TIMEOUT_S):
+        async with asyncio.timeout(HANGS_S):
             _, errors = await process.communicate(f"{password}\n".encode())
     finally:
         if process.returncode is None:
@@ -128,15 +128,15 @@ async def test_a_missing_resource_service_is_one_line(pair: Control) -> None:
 async def test_expiries_under_load_cost_one_refresh_a_user(pair: Control, tmp_path: Path) -> None:
     """Two processes, forty requests under way, expiries: one refresh per user and expiry, nothing fails."""
     figures = tmp_path / "figures.json"
-    options = ["--users", "4", "--concurrency", "40", "--duration", "3", "--expire-every", "1"]
+    # A number of requests, not a time: the slower the machine, the more expiries they meet.
+    options = ["--users", "4", "--concurrency", "40", "--requests", "2000", "--expire-every", "0.2"]
     run = await ended(*against(pair), *options, "--processes", "2", "--json", str(figures))
     counts = json.loads(figures.read_text())["counts"]
     state = await pair.counts("rotations", "most_uses", "live_sessions")
 
     assert 0 == run.status, run.errors
     assert (0, 0, counts["refreshes"]) == (counts["failed"], counts["surplus"], counts["expected"])
-    # Of the beat at 3 s, the end, only some users hear.
-    assert 8 <= counts["refreshes"] <= 12
+    assert counts["refreshes"] > 0
     assert {"rotations": counts["refreshes"], "most_uses": 1, "live_sessions": 0} == state
 
 
@@ -195,7 +195,7 @@ async def test_ctrl_c_ends_with_the_report_so_far(pair: Control, tmp_path: Path)
     assert process.stdin is not None
     process.stdin.write(f"{PASSWORD}\n".encode())
     await process.stdin.drain()
-    async with asyncio.timeout(TIMEOUT_S):
+    async with asyncio.timeout(HANGS_S):
         while (await pair.counts("api_requests"))["api_requests"] < 100:  # noqa: ASYNC110 - the state of another process
             await asyncio.sleep(0.05)
     process.send_signal(signal.SIGINT)
@@ -212,7 +212,7 @@ async def test_ctrl_c_at_a_terminal_leaves_the_services_to_the_run(tmp_path: Pat
     figures = tmp_path / "figures.json"
     process = await started("--self-contained", "--duration", "600", "--users", "2", "--json", str(figures))
     assert process.stderr is not None
-    async with asyncio.timeout(TIMEOUT_S), aiohttp.ClientSession() as http:
+    async with asyncio.timeout(HANGS_S), aiohttp.ClientSession() as http:
         addresses: list[str] = []
         while not addresses:
             addresses = re.findall(r"http://\S+", (await process.stderr.readline()).decode())

@@ -14,6 +14,7 @@ from dualtoken.client.loadtest.options import Options, Scenario
 from dualtoken.client.loadtest.users import Now, VirtualUser
 from tests.conformance.auth_fake import PASSWORD
 from tests.conformance.pair import Control
+from tests.deadline import HANGS_S
 
 
 def test_every_stretch_has_the_same_mix() -> None:
@@ -54,7 +55,7 @@ async def send(pair: Control, kind: Scenario, api_url: str) -> None:
             api_url,
             auth_http=auth_http,
             connector=connector,
-            timeout_s=10,
+            timeout_s=HANGS_S,
             allow_insecure=False,
             now=Now(),
         )

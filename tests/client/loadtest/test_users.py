@@ -10,6 +10,7 @@ from dualtoken.client.loadtest.meter import Counts
 from dualtoken.client.loadtest.users import Now, VirtualUser, met_refresh
 from tests.conformance.auth_fake import PASSWORD
 from tests.conformance.pair import Control
+from tests.deadline import HANGS_S
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ async def user(pair: Control, now: Now) -> AsyncIterator[VirtualUser]:
             pair.api_url,
             auth_http=auth_http,
             connector=connector,
-            timeout_s=10,
+            timeout_s=HANGS_S,
             allow_insecure=False,
             now=now,
         )
@@ -69,6 +70,28 @@ async def test_every_beat_counts_anew(user: VirtualUser, pair: Control, now: Now
     counts = await settled(user, now)
 
     assert (3, 0) == (counts.expected, counts.surplus)
+
+
+async def test_a_beat_before_the_replays_spoils_none(
+    user: VirtualUser, pair: Control, now: Now, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request that takes longer than a beat is answered: what a refresh brought is good for those who waited."""
+    token = user.token
+
+    async def overtaken(*, rejected: str | None = None) -> str:
+        renewed = await token(rejected=rejected)
+        if rejected == "at-1":
+            user.expire()
+        return renewed
+
+    monkeypatch.setattr(user, "token", overtaken)
+    user.expire()
+    answers = await asyncio.gather(*(read(user, pair) for _ in range(20)))
+    later = await read(user, pair)
+    counts = await settled(user, now)
+
+    assert [(200, True)] * 21 == [*answers, later]
+    assert (2, 0, 21) == (counts.expected, counts.surplus, counts.unauthorized)
 
 
 async def test_an_idle_user_owes_no_refresh(user: VirtualUser, now: Now) -> None:

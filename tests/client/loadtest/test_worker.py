@@ -1,13 +1,13 @@
 """One process that makes load: how it ends."""
 
 import asyncio
-import time
 from dataclasses import replace
 
 import pytest
 
 from dualtoken.client.loadtest.pacing import Pacer
 from dualtoken.client.loadtest.worker import Worker
+from tests.client.conftest import FakeClock
 from tests.client.loadtest.results import OPTIONS
 from tests.deadline import HANGS_S
 
@@ -19,32 +19,35 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> Worker:
     return Worker(replace(OPTIONS, timeout_s=0.05), "password", 0, 1)
 
 
-def paced(worker: Worker, *, duration_s: float, rate: float | None = None) -> Pacer:
+def paced(worker: Worker, clock: FakeClock, *, duration_s: float, rate: float | None = None) -> Pacer:
     """Let the run begin."""
-    worker._pacer = Pacer(time.monotonic, duration_s=duration_s, requests=None, rate=rate)
+    worker._pacer = Pacer(clock, duration_s=duration_s, requests=None, rate=rate)
     return worker._pacer
 
 
-async def test_a_slow_rate_is_not_cut_off(worker: Worker) -> None:
+async def test_a_slow_rate_is_not_cut_off(worker: Worker, clock: FakeClock) -> None:
     """Lanes that find no arrival left at the very beginning do not end those that wait for one."""
-    pacer = paced(worker, duration_s=1.0, rate=2)
+    pacer = paced(worker, clock, duration_s=0.1, rate=20)
     begun: list[float] = []
 
     async def lane() -> None:
         while (due := await pacer.next_start()) is not None:
             begun.append(due)
 
-    await worker._drained([asyncio.create_task(lane()) for _ in range(5)])
+    lanes = [asyncio.create_task(lane()) for _ in range(5)]
+    asyncio.get_running_loop().call_later(0.01, clock.advance, 0.05)  # when each lane has asked for its first moment
+    await worker._drained(lanes)
 
     assert (2, 0) == (len(begun), worker._now.meter.counts.failed)
 
 
-async def test_a_request_that_does_not_end_is_a_failure(worker: Worker) -> None:
+async def test_a_request_that_does_not_end_is_a_failure(worker: Worker, clock: FakeClock) -> None:
     """Once nothing more is begun it gets the time that its own limits allow, and no more."""
-    pacer = paced(worker, duration_s=0.01)
+    pacer = paced(worker, clock, duration_s=0.01)
 
     async def lane(*, hangs: bool) -> None:
         while await pacer.next_start() is not None:
+            clock.advance(0.001)
             await (asyncio.Event().wait() if hangs else asyncio.sleep(0))
 
     lanes = [asyncio.create_task(lane(hangs=hangs)) for hangs in (True, False)]
@@ -53,9 +56,9 @@ async def test_a_request_that_does_not_end_is_a_failure(worker: Worker) -> None:
     assert (1, {"not ended in time": 1}) == (worker._now.meter.counts.failed, dict(worker._now.meter.errors))
 
 
-async def test_a_lane_that_hears_no_cancellation_begins_nothing_more(worker: Worker) -> None:
+async def test_a_lane_that_hears_no_cancellation_begins_nothing_more(worker: Worker, clock: FakeClock) -> None:
     """A defect in one lane ends the run at once, even if another takes its cancellation for a timeout."""
-    pacer = paced(worker, duration_s=600)
+    pacer = paced(worker, clock, duration_s=600)
     hanging = asyncio.Event()
 
     async def deaf() -> None:
