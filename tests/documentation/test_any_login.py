@@ -154,7 +154,7 @@ async def test_a_token_of_simplejwt_is_exchanged(
 ) -> None:
     """Nobody need log in again; what is no refresh token of the old application opens nothing."""
     now = int(time.time())
-    old = {"token_type": "refresh", "exp": now + 60, "iat": now - 600, "jti": "0" * 32, "user_id": "1"}
+    old = {"token_type": "refresh", "exp": now + 3600, "iat": now - 600, "jti": "0" * 32, "user_id": "1"}
     bad = [{**old, "token_type": "access"}, {**old, "exp": now - 60}, {**old, "user_id": "7"}]
     exchange = "docs/any-login.md: From Django and simplejwt (2)"
     running = members(postgresql, deployment, monkeypatch, exchange)

@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import aiohttp
 from aiosmtpd.controller import Controller
 
+from tests.deadline import HANGS_S
 from tests.ports import held_ports
 from tests.system.eventually import eventually
 
@@ -82,7 +83,7 @@ def mail_server() -> Iterator[tuple[MailServer, str]]:
     """Serve until the end of the block; give the server, and its address as the example's ``SMTP``."""
     server = MailServer(asyncio.get_running_loop())
     with held_ports(1) as [port]:
-        controller = Controller(server, hostname="127.0.0.1", port=port)
+        controller = Controller(server, hostname="127.0.0.1", port=port, ready_timeout=HANGS_S)
         controller.start()
         try:
             yield server, f"127.0.0.1:{port}"

@@ -12,9 +12,10 @@ import pytest
 from yarl import URL
 
 from dualtoken.resource_service import __version__
+from tests.ports import held_ports
 from tests.resource_service.issuer import Key, write_keys
 from tests.resource_service.processes import failed_start, resource_process
-from tests.resource_service.services import bearer, silent_port, url_of
+from tests.resource_service.services import bearer
 
 
 async def test_one_line_says_that_the_service_is_ready(key_file: Path, key: Key, times: dict[str, int]) -> None:
@@ -112,11 +113,15 @@ async def test_an_unusable_certificate_is_named(key_file: Path, tmp_path: Path) 
 @pytest.mark.parametrize("closing", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 async def test_a_closed_stream_stops_nothing(key_file: Path, closing: str) -> None:
     """A supervisor may close any of the three: it serves all the same."""
-    with silent_port() as held:
-        url = url_of(held)
+    with held_ports(1) as [port]:
+        await _serves_and_ends(key_file, port, closing)
+
+
+async def _serves_and_ends(key_file: Path, port: int, closing: str) -> None:
+    url = URL(f"http://127.0.0.1:{port}")
     process = await asyncio.create_subprocess_exec(
         *("sh", "-c", f'exec "$@" {closing}', "sh", sys.executable, "-m", "resource_service", "serve"),
-        env={**os.environ, "RESOURCE_KEYS": str(key_file), "RESOURCE_PORT": str(url.port)},
+        env={**os.environ, "RESOURCE_KEYS": str(key_file), "RESOURCE_PORT": str(port)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

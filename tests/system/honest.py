@@ -12,10 +12,11 @@ from yarl import URL
 
 from dualtoken.auth_service.domain.clock import wall_clock
 from tests.auth_service.domain.dpop import ProofMaker
+from tests.deadline import HANGS_S
 from tests.system.history import History, Settled
 
 # Longer than the service takes at its worst: who gives up earlier may meet his own request again.
-TIMEOUT = aiohttp.ClientTimeout(total=30)
+TIMEOUT = aiohttp.ClientTimeout(total=HANGS_S)
 HTU = "http://localhost:8001/refresh"  # at the default AUTH_ISSUER, wherever the service listens
 # The connection broke, before the answer or within it.
 NO_ANSWER = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError)

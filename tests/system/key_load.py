@@ -74,6 +74,15 @@ class Caller:
         assert self.source.current is not None
         return str(members_of(self.source.current.access_token, 0)["kid"])
 
+    async def renew(self, kid: str) -> None:
+        """Renew the token, as at an expiry, until it is signed by that key."""
+        while True:
+            assert self.source.current is not None
+            await self.source.token(rejected=self.source.current.access_token)
+            if self.kid == kid:
+                return
+            await asyncio.sleep(_RETRY_S)
+
     def _logged_out(self, error: LoginRequired) -> None:
         self._tally.failures.append(f"logged out: {error}")
 
@@ -204,7 +213,8 @@ class Load:
 
     async def signed_by(self, kid: str) -> None:
         """Return once every caller has used a token of that key on every endpoint."""
-        await eventually(lambda: all(caller.kid == kid for caller in self.callers))
+        async with asyncio.timeout(HANGS_S):
+            await asyncio.gather(*(caller.renew(kid) for caller in self.callers))
         await self.round()
 
 

@@ -8,7 +8,7 @@ and each service counted what its callers saw.
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -20,6 +20,7 @@ from dualtoken.auth_service.login_guard.hashing import HASHER
 from dualtoken.auth_service.store.sql import open_store
 from tests.system.counters import auth_disagreements, resource_disagreements, scraped, total
 from tests.system.deployment import Deployment
+from tests.system.eventually import eventually
 from tests.system.following import SECRET
 from tests.system.ledger import Ledger
 from tests.system.memory import Memory, watched
@@ -62,8 +63,13 @@ class SoakReport:
         return "\n".join([str(self.storm), f"{dict(self.counts)}", levels, *self.violations])
 
 
-async def soak(deployment: Deployment, plan: Plan, disaster: Disaster = strikes) -> SoakReport:
-    """Run a storm and the mixed load over a fresh deployment, and judge both."""
+async def soak(
+    deployment: Deployment, plan: Plan, disaster: Disaster = strikes, *, least: Collection[str] = ()
+) -> SoakReport:
+    """Run a storm and the mixed load over a fresh deployment, and judge both.
+
+    The users live on until each of *least* has been counted, however slow the machine.
+    """
     report = SoakReport(Report(plan))
 
     async def both(deployment: Deployment, plan: Plan, rng: random.Random, counts: Counter[str]) -> None:
@@ -75,6 +81,7 @@ async def soak(deployment: Deployment, plan: Plan, disaster: Disaster = strikes)
             ]
             async with _living(users, (auth, resource), report):
                 await disaster(deployment, plan, rng, counts)
+                await eventually(lambda: all(_done(users, (auth, resource))[name] for name in least))
             await _judge(auth, resource, users, report)
 
     report.storm = await weather(deployment, plan, both)
@@ -153,17 +160,24 @@ async def _living(users: list[User], services: tuple[Lasting, Lasting], report: 
     report.counts["lost sessions"] = sum(isinstance(result, Lost) for result in results)
 
 
+def _done(users: Sequence[User], services: Iterable[Lasting]) -> Counter[str]:
+    """Return what the users did, and what became of the answers."""
+    done: Counter[str] = sum((user.did for user in users), Counter())
+    for service in services:
+        ledger = service.endpoint.ledger
+        done["answers"] += ledger.answers.total()
+        done["answers cut"] += ledger.withheld
+        done["hung up on"] += ledger.unknown.total()
+    return done
+
+
 async def _judge(auth: Lasting, resource: Lasting, users: list[User], report: SoakReport) -> None:
-    did: Counter[str] = sum((user.did for user in users), Counter())
+    done = _done(users, (auth, resource))
     async with aiohttp.ClientSession() as http:
         samples = [await scraped(http, lasting.service.url) for lasting in (auth, resource)]
-    report.violations += auth_disagreements(auth.endpoint.ledger, samples[0], did)
+    report.violations += auth_disagreements(auth.endpoint.ledger, samples[0], done)
     report.violations += resource_disagreements(resource.endpoint.ledger, samples[1])
     if report.storm.plan.seconds >= _WARM_AFTER_S:
         report.violations += [f"{memory.name} grew: {memory}" for memory in report.memories if not memory.is_level()]
-    report.counts += did
+    report.counts += done
     report.counts["cached tokens"] = total(samples[1], "resource_cached_tokens")
-    for service in (auth, resource):
-        report.counts["answers"] += service.endpoint.ledger.answers.total()
-        report.counts["answers cut"] += service.endpoint.ledger.withheld
-        report.counts["hung up on"] += service.endpoint.ledger.unknown.total()

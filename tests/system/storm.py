@@ -27,7 +27,6 @@ from tests.system.proxy import Fate, Proxy
 from tests.system.token_sources import RealClient
 
 WEIGHTS = {Fate.PASS: 0.77, Fate.CUT_BEFORE: 0.05, Fate.CUT_AFTER: 0.08, Fate.CUT_WITHIN: 0.05, Fate.HANG_UP: 0.05}
-_PATIENT = aiohttp.ClientTimeout(total=60)
 _FORGETFUL = 0.03
 _HURRY = 0.3
 _BOUND_OF = 4  # one of so many sessions
@@ -218,7 +217,7 @@ async def _replay(client: Client, url: str, http: aiohttp.ClientSession, history
     """Present the token that the client spent last, as a thief who copied it, but neither journal nor key."""
     token = history.spent_token(client.name)
     # Asked once: a second question would find the session over. All thieves ask at the same moment.
-    answer = await present(http, url, token, "the-thief-makes-one-up", _PATIENT)
+    answer = await present(http, url, token, "the-thief-makes-one-up")
     history.events.append(Replayed(client.name, token, answer.status, answer.reason))
 
 

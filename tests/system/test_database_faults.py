@@ -41,11 +41,10 @@ class OneSession:
 
     async def readiness(self, awaited: int) -> int:
         """Return the status of ``/health/ready`` once it is *awaited*: an answer counts for a second."""
-        for _ in range(50):
-            if await self.health("ready") == awaited:
-                break
-            await asyncio.sleep(0.1)
-        return await self.health("ready")
+        async with asyncio.timeout(HANGS_S):
+            while (status := await self.health("ready")) != awaited:  # noqa: ASYNC110 - each look is a request
+                await asyncio.sleep(0.1)
+        return status
 
     async def recovered(self) -> Answer:
         """Refresh as a client does, until the answer is another one than ``unavailable``."""

@@ -14,8 +14,9 @@ from tests.deadline import HANGS_S
 from tests.system.deployment import Postgres, deployed, postgres
 from tests.system.eventually import eventually
 from tests.system.honest import UNAVAILABLE, Answer, present
+from tests.system.patience import PATIENT
+from tests.system.processes import Service
 
-_PATIENT = aiohttp.ClientTimeout(total=HANGS_S)
 # An UPDATE that has its rows does not end until the gate is open.
 _GATE = [
     "CREATE TABLE gate (id int)",
@@ -47,25 +48,39 @@ async def held(database: Postgres, token: str) -> AsyncIterator[None]:
 
 def presented(http: aiohttp.ClientSession, url: URL, tokens: Iterable[str]) -> dict[str, asyncio.Task[Answer]]:
     """Present tokens, each with a key of its own."""
-    return {token: asyncio.create_task(present(http, url, token, f"key-{token[-9:]}", _PATIENT)) for token in tokens}
+    return {token: asyncio.create_task(present(http, url, token, f"key-{token[-9:]}")) for token in tokens}
 
 
 async def test_a_held_row_is_late_alone(tmp_path: Path, http: aiohttp.ClientSession) -> None:
-    """The others of its batch are answered meanwhile; that one is refused at last, spends nothing, and works later."""
+    """The others of its batch are answered meanwhile, and that one when it is free."""
+    with postgres() as database:
+        async with deployed(tmp_path, database, **PATIENT) as deployment, asyncio.timeout(HANGS_S):
+            [url] = [process.url for process in deployment.processes]
+            locked, *others = await deployment.seed(60)
+            async with held(database, locked):
+                answers = presented(http, url, (locked, *others))
+                statuses = {(await answers[token]).status for token in others}
+                is_late = not answers[locked].done()
+            granted = await answers[locked]
+
+    assert ({200}, True) == (statuses, is_late)
+    assert 200 == granted.status
+
+
+async def test_a_row_that_is_held_too_long_is_given_up(tmp_path: Path, http: aiohttp.ClientSession) -> None:
+    """Its token is refused at last, spends nothing, and works later."""
     with postgres() as database:
         async with deployed(tmp_path, database) as deployment, asyncio.timeout(HANGS_S):
             [url] = [process.url for process in deployment.processes]
             locked, *others = await deployment.seed(60)
             async with held(database, locked):
                 answers = presented(http, url, (locked, *others))
-                statuses = {(await answers[token]).status for token in others}
-                first_is_late = not answers[locked].done()
                 refused = await answers[locked]
+                await asyncio.wait(answers.values())
                 [connections] = database.query(_CONNECTIONS)
             [then] = presented(http, url, [locked]).values()
             granted = await then
 
-    assert ({200}, True) == (statuses, first_is_late)
     assert refused == UNAVAILABLE
     assert int(connections) > 0  # the pool has not been given up
     assert 200 == granted.status
@@ -74,7 +89,7 @@ async def test_a_held_row_is_late_alone(tmp_path: Path, http: aiohttp.ClientSess
 async def test_a_revocation_that_is_under_way_is_late_alone(tmp_path: Path, http: aiohttp.ClientSession) -> None:
     """A large UPDATE by somebody else holds its rows until it is committed; then they are what it made of them."""
     with postgres() as database:
-        async with deployed(tmp_path, database) as deployment, asyncio.timeout(HANGS_S):
+        async with deployed(tmp_path, database, **PATIENT) as deployment, asyncio.timeout(HANGS_S):
             [url] = [process.url for process in deployment.processes]
             theirs, ours = (tokens := await deployment.seed(60))[:30], tokens[30:]
             psql = await asyncpg.connect(database.url)
@@ -91,25 +106,50 @@ async def test_a_revocation_that_is_under_way_is_late_alone(tmp_path: Path, http
     assert {"revoked"} == reasons
 
 
+@asynccontextmanager
+async def stopped_in_a_transaction(
+    database: Postgres, stopped: Service, http: aiohttp.ClientSession, token: str
+) -> AsyncIterator[asyncio.Task[Answer]]:
+    """Stop a service between the UPDATE of a rotation and its COMMIT, until the end; yield what will be its answer."""
+    database.cluster.execute(*_GATE, database="auth")
+    [first] = presented(http, stopped.url, [token]).values()
+    await eventually(lambda: database.query(_AT_THE_GATE) == ["1"])
+    with stopped.paused():
+        database.cluster.execute("DELETE FROM gate", database="auth")
+        yield first
+
+
 async def test_a_replica_that_is_stopped_in_a_transaction_is_passed_over(
     tmp_path: Path, http: aiohttp.ClientSession
 ) -> None:
-    """Stopped between UPDATE and COMMIT it holds its rows for some seconds; no other session waits, none is lost."""
+    """The rows that it holds are late alone: no other session waits."""
     with postgres() as database:
-        async with deployed(tmp_path, database, 2) as deployment, asyncio.timeout(HANGS_S):
+        async with deployed(tmp_path, database, 2, **PATIENT) as deployment, asyncio.timeout(HANGS_S):
             stopped, other = deployment.processes
             caught, *others = await deployment.seed(60)
-            database.cluster.execute(*_GATE, database="auth")
-            [first] = presented(http, stopped.url, [caught]).values()
-            await eventually(lambda: database.query(_AT_THE_GATE) == ["1"], HANGS_S)
-            with stopped.paused():
-                database.cluster.execute("DELETE FROM gate", database="auth")
+            async with stopped_in_a_transaction(database, stopped, http, caught) as first:
                 answers = presented(http, other.url, (caught, *others))
                 statuses = {(await answers[token]).status for token in others}
                 is_late = not answers[caught].done()
-                granted = await answers[caught]
-            again = await first
+            both = [await first, await answers[caught]]
 
     assert ({200}, True) == (statuses, is_late)
+    assert [200, 200] == [each.status for each in both]
+    assert both[0] == both[1]
+
+
+async def test_a_replica_that_stays_stopped_holds_its_rows_for_seconds(
+    tmp_path: Path, http: aiohttp.ClientSession
+) -> None:
+    """While it stands still, another one has its rows at last; nothing that it began is lost or done twice."""
+    with postgres() as database:
+        async with deployed(tmp_path, database, 2) as deployment, asyncio.timeout(HANGS_S):
+            stopped, other = deployment.processes
+            [caught] = await deployment.seed(1)
+            async with stopped_in_a_transaction(database, stopped, http, caught) as first:
+                while (granted := await present(http, other.url, caught, f"key-{caught[-9:]}")) == UNAVAILABLE:
+                    pass  # as long as PostgreSQL takes to end the transaction that stands still
+            again = await first
+
     assert 200 == granted.status
     assert again in (UNAVAILABLE, granted)

@@ -258,8 +258,9 @@ async def test_a_feed_that_is_silent_too_long_closes_the_service_or_not(
             await honoured(http, closed, token)
             await _heard(http, open_)
         status, headers = await _closed(http, closed, token)
+        for each in (closed, open_):
+            await _silent_for(http, each, STALE_AFTER_S)
         while_silent = [await _seen(http, each, token) for each in (closed, open_)]
-        ages = [await _age_s(http, each) for each in (closed, open_)]
         async with auth_with_feed(deployment) as successor:
             ports = [successor.url.port or 0]
             await honoured(http, closed, token)
@@ -267,7 +268,6 @@ async def test_a_feed_that_is_silent_too_long_closes_the_service_or_not(
 
     assert (503, True) == (status, "Retry-After" in headers)
     assert [(503, 503, False), (200, 200, True)] == while_silent
-    assert STALE_AFTER_S - 1 < min(ages), ages  # the gauge is of the second before
     assert [(200, 200, True)] * 2 == after
 
 
@@ -299,6 +299,13 @@ async def _seen(http: aiohttp.ClientSession, resource: Service, access_token: st
     status = (await home(http, resource, access_token))[0]
     async with http.get(resource.url / "health" / "ready") as response:
         return status, response.status, (await response.json())["checks"]["revocations"]
+
+
+async def _silent_for(http: aiohttp.ClientSession, resource: Service, seconds: float) -> None:
+    """Return once the gauge shows that the feed last answered so long ago."""
+    async with asyncio.timeout(HANGS_S):
+        while await _age_s(http, resource) < seconds:  # noqa: ASYNC110 - each look is a request
+            await asyncio.sleep(0.1)
 
 
 async def _age_s(http: aiohttp.ClientSession, resource: Service) -> float:

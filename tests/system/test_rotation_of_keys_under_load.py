@@ -25,7 +25,6 @@ from tests.system.processes import Deployment, Service, succeed
 from tests.system.proxy import Proxy
 
 CALLERS = 3
-ACCESS_TTL_S = 2
 ROUNDS = 5  # at least: after each rotation, after the restart, and in the end
 ANSWERED = {
     "GET /home": CALLERS,
@@ -91,7 +90,7 @@ class Site:
     """An auth service that can be restarted; callers reach it through a proxy, wherever it is."""
 
     def __init__(self, deployment: Deployment, stack: AsyncExitStack, **settings: Any) -> None:
-        self.deployment, self._settings = deployment, {"AUTH_ACCESS_TTL_S": ACCESS_TTL_S, **settings}
+        self.deployment, self._settings = deployment, settings
         self._auth_stack, self._ports = AsyncExitStack(), list[int]()
         self.proxy = Proxy(lambda: self._ports, random.Random(1))
         stack.push_async_exit(self._auth_stack)
@@ -103,11 +102,11 @@ class Site:
         return service
 
     async def restart(self, load_: Load) -> None:
-        """SIGTERM, the end, and a new start; return once every caller has called every endpoint again."""
+        """SIGTERM, the end, and a new start; return once every caller has refreshed and called every endpoint again."""
         load_.tally.auth_may_be_down = True
         await self._auth_stack.aclose()
         await self.start()
-        await load_.round()
+        await load_.signed_by(kids(self.deployment, "AUTH_ACCESS_KEYS")[0])
         load_.tally.auth_may_be_down = False
 
 

@@ -7,9 +7,11 @@ from typing import Any
 
 import aiohttp
 
-from tests.deadline import HANGS_S
 from tests.system.calls import home, log_in, post, refresh
+from tests.system.clocks import restart
 from tests.system.processes import Deployment, succeed
+
+_TWO_HOURS_S = 7200  # an access token lives for one
 
 
 def rows(deployment: Deployment, statement: str) -> list[tuple[Any, ...]]:
@@ -18,30 +20,20 @@ def rows(deployment: Deployment, statement: str) -> list[tuple[Any, ...]]:
         return connection.execute(statement).fetchall()
 
 
-async def until_expired(http: aiohttp.ClientSession, resource: Any, token: str) -> str:
-    """Call until the access token is refused; return the challenge."""
-    async with asyncio.timeout(HANGS_S):
-        while True:
-            status, _, challenge = await home(http, resource, token)
-            if status != 200:
-                return challenge
-            await asyncio.sleep(0.05)
-
-
 async def test_log_in_call_expire_refresh_carry_on(deployment: Deployment, http: aiohttp.ClientSession) -> None:
     """A user logs in, calls, sees the access token expire, refreshes, and carries on in the same session."""
-    async with (
-        deployment.auth_service(AUTH_ACCESS_TTL_S=1) as auth,
-        deployment.resource_service(RESOURCE_LEEWAY_S=0) as resource,
-    ):
+    async with deployment.auth_service() as auth, deployment.resource_service() as resource:
         first = await log_in(http, auth)
         status, before, _ = await home(http, resource, first["access_token"])
         assert (200, "zs", "zs@example.org") == (status, before["data"]["username"], before["data"]["email"])
 
-        challenge = await until_expired(http, resource, first["access_token"])
+        for service in (auth, resource):
+            await restart(service, _TWO_HOURS_S)
+        expired, _, challenge = await home(http, resource, first["access_token"])
         _, second = await refresh(http, auth, first["refresh_token"])
         status, after, _ = await home(http, resource, second["access_token"])
 
+    assert 401 == expired
     assert 'error="invalid_token"' in challenge
     assert "expired" in challenge
     assert 200 == status

@@ -6,7 +6,6 @@ import os
 import random
 import signal
 import sqlite3
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
@@ -23,7 +22,8 @@ from tests.system.certificates import issue
 from tests.system.deployment import Deployment, Sqlite, deployed, postgres
 from tests.system.eventually import eventually
 from tests.system.honest import Answer, present
-from tests.system.locked import again_if_held_too_long, locked
+from tests.system.locked import locked
+from tests.system.patience import PATIENT
 from tests.system.processes import Service
 from tests.system.storm import Plan, weather
 
@@ -52,9 +52,11 @@ def _has_opened_the_database(pid: int) -> bool:
 
 
 async def _workers_die(deployment: Deployment, plan: Plan, rng: random.Random, counts: Counter[str]) -> None:
-    """SIGKILL one worker after the other; each is replaced."""
+    """SIGKILL one worker after the other; each is replaced, and clients go on before the next dies."""
     master = deployment.processes[0].pid
     for _ in range(plan.strikes):
+        goal = counts["rotations"] + plan.sessions // 2
+        await eventually(lambda goal=goal: counts["rotations"] >= goal)
         await asyncio.sleep(rng.uniform(0.2, plan.calm_s))
         victim = rng.choice(children(master))
         os.kill(victim, signal.SIGKILL)
@@ -245,21 +247,19 @@ async def test_workers_end_with_the_process_that_started_them(tmp_path: Path) ->
     assert port == process.port
 
 
-@again_if_held_too_long
 async def test_sigterm_finishes_what_is_in_flight(tmp_path: Path) -> None:
     """A refresh that waits for the database when SIGTERM comes is committed and answered; then the exit status is 0."""
-    folder = Path(tempfile.mkdtemp(dir=tmp_path))
-    database = Sqlite(folder / "auth.db")
-    async with deployed(folder, database) as deployment, aiohttp.ClientSession() as http:
+    database = Sqlite(tmp_path / "auth.db")
+    patient = {"AUTH_SHUTDOWN_S": "600", **PATIENT}
+    async with deployed(tmp_path, database, **patient) as deployment, aiohttp.ClientSession() as http:
         (token,) = await deployment.seed(1)
         process = deployment.processes[0]
-        with locked(database.path) as lock:
+        with locked(database.path):
             refresh = asyncio.create_task(present(http, process.url, token, "the-key"))
             await _has_read_what_came_before(http, process.url)
             ended = asyncio.create_task(process.stop())
             await _refuses_connections(process.port)
         answer, status = await refresh, await ended
-        lock.proves_something()
         (generation,) = database.query("SELECT generation FROM sessions")
 
     assert Answer(200, successor=answer.successor) == answer
