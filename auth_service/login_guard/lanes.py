@@ -29,7 +29,7 @@ class Lanes:
 
     def __init__(self, cores: int, *, patience_s: float = PATIENCE_S, deadline_s: float = DEADLINE_S) -> None:
         """After *patience_s* the prompt thread computes as well, after *deadline_s* the caller is refused."""
-        self._patience_s, self.deadline_s = patience_s, deadline_s
+        self.patience_s, self.deadline_s = patience_s, deadline_s
         self._shares = Shares(cores * (1 + _WAITING_PER_CORE))
         self._patient = FairThreads(cores, "argon2", _give_way)
         self._prompt = FairThreads(1, "argon2-prompt")
@@ -70,7 +70,7 @@ class Lanes:
         """
         computing: list[asyncio.Task[R]] = []
         async with self.place(asker) as place:
-            lanes = [(self._patient, self._patience_s), (self._prompt, None)]
+            lanes = [(self._patient, self.patience_s), (self._prompt, None)]
             try:
                 for lane, timeout in lanes[self.waiting == 1 :]:
                     computing.append(asyncio.create_task(lane.run(work, place)))

@@ -1,7 +1,7 @@
 """``/users`` and ``/users/{sub}``: accounts, for the team's own backend."""
 
 from typing import Any, Self
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 from aiohttp import hdrs, web
 from pydantic import TypeAdapter, ValidationError, model_validator
@@ -51,8 +51,8 @@ class Account(Body):
 @for_backend
 async def list_users(request: web.Request) -> web.Response:
     """Answer a page of users; ``after`` of the answer is that of the next page, or null."""
-    limit = _limit(request)
-    after = request.query.get("after", "")
+    query = _query(request)
+    limit, after = _limit(query.get("limit", "100")), query.get("after", "")
     page = await request.app[USERS].page(_sub(after) if after else "", limit, client_address(request))
     last = page[-1].user.id if len(page) == limit else None
     return web.json_response({"users": [shown(account) for account in page], "after": last}, headers=_NO_STORE)
@@ -123,8 +123,19 @@ def _sub(text: str) -> str:
         raise InvalidRequest(f"sub: 1 to {MAX_NAME} characters, without control characters.") from None
 
 
-def _limit(request: web.Request) -> int:
-    text = request.query.get("limit", "100")
+def _query(request: web.Request) -> dict[str, str]:
+    # As it was sent, like the path: another user's page would follow a sub that was read wrongly.
+    try:
+        pairs = parse_qsl(request.rel_url.raw_query_string, keep_blank_values=True, errors="strict")
+    except UnicodeDecodeError:
+        raise InvalidRequest("query: not UTF-8, percent-encoded.") from None
+    query = dict(pairs)
+    if len(query) < len(pairs):
+        raise InvalidRequest("query: a parameter comes twice.")
+    return query
+
+
+def _limit(text: str) -> int:
     if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:10]) <= _MAX_LIMIT:
         raise InvalidRequest(f"limit must be 1 to {_MAX_LIMIT}.")
     return int(text)

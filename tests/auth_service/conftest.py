@@ -18,6 +18,7 @@ from dualtoken.auth_service.domain.models import User
 from dualtoken.auth_service.keys import jwk_file
 from dualtoken.auth_service.login_guard.delay import DelayedRefusal
 from dualtoken.auth_service.login_guard.hashing import Passwords
+from dualtoken.auth_service.login_guard.lanes import Lanes
 from dualtoken.auth_service.settings import Settings
 from dualtoken.auth_service.store.database_url import sqlite_file
 from dualtoken.auth_service.store.sql import open_store
@@ -32,6 +33,7 @@ from tests.auth_service.running import (
     ManualClock,
     no_sleep,
 )
+from tests.deadline import HANGS_S
 from tests.redis_server import RedisServer, redis_server
 
 StartAuth = Callable[..., Awaitable[Auth]]
@@ -101,7 +103,7 @@ async def start_auth(settings: Settings, clock: ManualClock, user: User, migrate
                 changed,
                 clock=clock,
                 steady=steady,
-                make_passwords=partial(Passwords, hasher, cores=1),
+                make_passwords=partial(Passwords, hasher, lanes=Lanes(1, deadline_s=HANGS_S)),
                 delayed=delayed or DelayedRefusal(no_sleep),
             )
             client = await stack.enter_async_context(TestClient(AuthServer(app, changed)))

@@ -34,7 +34,7 @@ async def gone() -> None:
 @pytest.fixture
 def lanes() -> Lanes:
     """Seventeen places."""
-    return Lanes(1, deadline_s=600)
+    return Lanes(1, deadline_s=HANGS_S)
 
 
 @pytest.fixture
@@ -69,9 +69,19 @@ async def test_a_process_that_fails_is_a_fault_of_the_service(judge: Judge, monk
         await judge.problem_of(GOOD, USER)
 
 
+async def test_a_process_that_starves_is_followed_by_one_that_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy host what gives way gets no processor time: a second process has the usual priority."""
+    monkeypatch.setattr("dualtoken.auth_service.login_guard.judge._GIVING_WAY", ("sleep", str(HANGS_S)))
+    judge = Judge(Lanes(1, patience_s=0.1, deadline_s=HANGS_S), 15, ISSUER)
+
+    assert None is await judge.problem_of(GOOD, USER)
+    await gone()
+    judge.close()
+
+
 async def test_nobody_waits_for_a_verdict_beyond_the_deadline() -> None:
     """The caller is told to come back, and the process is gone."""
-    lanes = Lanes(1, deadline_s=0.001)
+    lanes = Lanes(1, patience_s=0.001, deadline_s=0.002)
     judge = Judge(lanes, 15, ISSUER)
     with pytest.raises(Busy):
         await judge.problem_of(GOOD, USER)

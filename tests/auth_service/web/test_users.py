@@ -158,9 +158,15 @@ async def test_users_are_paged(auth: Auth) -> None:
     assert [["s0", "s1"], ["s2", "s3"], ["s4", "u-1"], []] == pages
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=x", "limit=-1", "limit=", "limit=٣", "after=%0A"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0", "limit=1001", "limit=x", "limit=-1", "limit=", "limit=٣", "limit=1&limit=2",
+        "after=%0A", "after=%ff", "after=a&after=b",
+    ],
+)  # fmt: skip
 async def test_a_page_that_cannot_be_is_named(auth: Auth, query: str) -> None:
-    """A limit of 1 to 1000, an id."""
+    """A limit of 1 to 1000, an id; each once, as UTF-8."""
     assert (400, "invalid_request") == (await call(auth, "GET", f"/users?{query}")).error
 
 
