@@ -137,6 +137,15 @@ def _logs_as_they_were() -> Iterator[None]:
     logging.root.setLevel(level)
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No limit of ours on a wait for Redis, or for a turn at a database: a machine may be slow, and its disk."""
+    monkeypatch.setattr("dualtoken.auth_service.login_guard.counters._TIMEOUT_S", HANGS_S)
+    for module in ("sqlite", "postgresql"):
+        monkeypatch.setattr(f"dualtoken.auth_service.store.{module}.TRANSACTION_S", HANGS_S)
+    monkeypatch.setattr("dualtoken.auth_service.store.sqlite._BUSY_TIMEOUT_S", HANGS_S)
+
+
 @pytest.fixture(scope="module")
 def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """A real server."""

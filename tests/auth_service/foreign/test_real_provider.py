@@ -19,9 +19,10 @@ from tests.auth_service.issuers import write_issuers
 from tests.auth_service.running import Auth, ManualClock
 from tests.auth_service.web.grants.presenting import present
 from tests.auth_service.web.test_claims import claims_in
+from tests.deadline import HANGS_S
 
 HERE = Path(__file__).parent
-INSTALL_S, START_S = 300.0, 60.0
+INSTALL_S = 300.0
 CALLBACK, VERIFIER = "http://127.0.0.1/callback", "v" * 43
 
 
@@ -49,7 +50,7 @@ async def issuer(oidc_provider: Path) -> AsyncIterator[str]:
     assert process.stdin
     assert process.stdout
     try:
-        yield (await asyncio.wait_for(process.stdout.readline(), START_S)).decode().strip()
+        yield (await asyncio.wait_for(process.stdout.readline(), HANGS_S)).decode().strip()
     finally:
         process.stdin.close()
         await process.wait()

@@ -17,6 +17,7 @@ from dualtoken.auth_service.errors import StartupError
 from dualtoken.auth_service.keys import jwk_file
 from dualtoken.auth_service.keys.jwk_file import read_key_file, write_key_file
 from dualtoken.auth_service.settings import Settings
+from tests.deadline import HANGS_S
 
 OCT = new_jwk("HS256")
 
@@ -97,8 +98,9 @@ def test_a_key_can_be_made_known_before_it_signs(path: Path) -> None:
     assert promoted == [key["kid"] for key in read_key_file(path)]
 
 
-def test_rotations_at_once_lose_no_key(path: Path) -> None:
+def test_rotations_at_once_lose_no_key(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Processes that rotate at the same time make a key each, one after the other."""
+    monkeypatch.setattr(jwk_file, "LOCK_S", HANGS_S)
     jwk_file.create(path)
     with ThreadPoolExecutor(8) as pool:
         kids = list(pool.map(lambda _: jwk_file.rotate(path), range(8)))

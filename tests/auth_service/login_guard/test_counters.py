@@ -14,6 +14,7 @@ from tests.auth_service.attempts import fail, succeed, told
 from tests.deadline import HANGS_S
 from tests.redis_server import RedisServer
 
+pytestmark = pytest.mark.usefixtures("patient")
 HOME = "192.0.2.1"
 
 

@@ -54,7 +54,7 @@ def gate() -> Iterator[Gate]:
 @LINUX
 async def test_what_comes_alone_is_computed_promptly_and_the_rest_gives_way(gate: Gate) -> None:
     """One log-in at a time has the usual priority; of several, the others have the lowest: renewals come first."""
-    lanes, own = Lanes(1, patience_s=LONG_S), niceness()
+    lanes, own = Lanes(1, patience_s=LONG_S, deadline_s=LONG_S), niceness()
     callers = [asyncio.create_task(lanes.run(partial(gate))) for _ in range(2)]
     await gate.begin(2)
     gate.open.set()
@@ -67,7 +67,7 @@ async def test_what_comes_alone_is_computed_promptly_and_the_rest_gives_way(gate
 @LINUX
 async def test_what_starves_is_computed_once_more(gate: Gate) -> None:
     """A thread of low priority that gets no processor time keeps nobody waiting: the prompt thread computes as well."""
-    lanes, own = Lanes(1, patience_s=0.05), niceness()
+    lanes, own = Lanes(1, patience_s=0.05, deadline_s=LONG_S), niceness()
     first = partial(lanes.run, partial(str, "first"))
     starving = Gate()
     stuck = asyncio.create_task(lanes.run(partial(gate)))
@@ -95,7 +95,7 @@ async def test_nobody_waits_beyond_the_deadline(gate: Gate, others: int) -> None
 
 async def test_the_queue_is_bounded_and_counts_those_who_hung_up(gate: Gate) -> None:
     """Seventeen per core run or wait; the next is refused, even when a caller of a running one has gone away."""
-    lanes = Lanes(1, patience_s=LONG_S)
+    lanes = Lanes(1, patience_s=LONG_S, deadline_s=LONG_S)
     callers = [asyncio.create_task(lanes.run(partial(gate))) for _ in range(17)]
     await gate.begin(2)
     callers[0].cancel()
@@ -111,7 +111,7 @@ async def test_the_queue_is_bounded_and_counts_those_who_hung_up(gate: Gate) -> 
 
 async def test_who_waits_and_hangs_up_makes_room(gate: Gate) -> None:
     """What no thread has begun is dropped with its caller."""
-    lanes = Lanes(1, patience_s=LONG_S)
+    lanes = Lanes(1, patience_s=LONG_S, deadline_s=LONG_S)
     callers = [asyncio.create_task(lanes.run(partial(gate))) for _ in range(17)]
     await gate.begin(2)
     callers[-1].cancel()
@@ -122,7 +122,7 @@ async def test_who_waits_and_hangs_up_makes_room(gate: Gate) -> None:
 
 async def test_what_fails_fails_for_its_caller_alone() -> None:
     """An error of the computation reaches whoever asked, and its place is free."""
-    lanes = Lanes(1)
+    lanes = Lanes(1, deadline_s=LONG_S)
     with pytest.raises(ZeroDivisionError):
         await lanes.run(partial(divmod, 1, 0))
 

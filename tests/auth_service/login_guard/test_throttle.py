@@ -10,8 +10,9 @@ from redis.asyncio import Redis
 from dualtoken.auth_service.errors import Busy, InvalidCredentials, InvalidRequest, TooManyAttempts, Unavailable
 from dualtoken.auth_service.login_guard.counters import Counters
 from dualtoken.auth_service.login_guard.throttle import Throttle
-from tests.auth_service.attempts import fail, succeed, told
+from tests.auth_service.attempts import Time, fail, stop_time, succeed, told
 
+pytestmark = pytest.mark.usefixtures("patient")
 HOME, ELSEWHERE = "192.0.2.1", "192.0.2.2"
 
 
@@ -40,26 +41,10 @@ async def test_failures_below_the_limit_are_allowed(throttle: Throttle) -> None:
     await succeed(throttle, "zs", HOME)
 
 
-class Time:
-    """Stands in for the module ``time``, and stands still."""
-
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-
-    def time(self) -> float:
-        """Return seconds since the epoch."""
-        return self.now
-
-    monotonic = time
-
-
 @pytest.fixture
 def stopped(monkeypatch: pytest.MonkeyPatch) -> Time:
     """The time of counters in memory, which passes only when told to."""
-    stopped = Time()
-    for module in ("dualtoken.auth_service.login_guard.counters", "limits.aio.storage.memory"):
-        monkeypatch.setattr(f"{module}.time", stopped)
-    return stopped
+    return stop_time(monkeypatch)
 
 
 @pytest.mark.parametrize(("passed", "left"), [(0, 60), (0.5, 60), (1, 59), (59, 1), (59.5, 1)])

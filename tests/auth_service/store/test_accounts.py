@@ -127,6 +127,7 @@ async def test_what_ends_sessions_ends_them_with_the_change(
     assert (now if reason else None, reason) == (found.revoked_at, found.revoked_reason)
 
 
+@pytest.mark.usefixtures("patient")
 async def test_of_two_who_make_one_account_the_second_finds_it(store: Store, url: str) -> None:
     """At the same moment, over two connections: one makes it, the others change it, and none is told of a name."""
     async with open_store(url) as other:
@@ -140,6 +141,7 @@ async def test_of_two_who_make_one_account_the_second_finds_it(store: Store, url
     assert 1 == sum(each.before is None for each in edited)
 
 
+@pytest.mark.usefixtures("patient")
 async def test_concurrent_edits_lose_nothing(store: Store, url: str) -> None:
     """Each edit sees what the one before made: of twelve that append, all are there."""
     await put(store, SUB, scope="")
@@ -240,6 +242,7 @@ async def test_an_erased_sub_begins_anew(store: Store, new_session: Session) -> 
     assert [] == await store.list_sessions(SUB, now=START_MS, policy=POLICY)
 
 
+@pytest.mark.usefixtures("patient")
 async def test_no_session_slips_past_an_erasure(store: Store, url: str, new_session: Session) -> None:
     """Of log-ins at the moment of the erasure, each either came before and ended, or was refused."""
     account = await put(store, SUB)

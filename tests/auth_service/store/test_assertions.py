@@ -42,6 +42,7 @@ async def test_a_session_is_opened_for_a_user_who_is_made(store: Store) -> None:
     assert (NEW.user, "::1") == (found and found.user, found and found.client.ip)
 
 
+@pytest.mark.usefixtures("patient")
 async def test_across_replicas_an_assertion_is_spent_once(store: Store, url: str) -> None:
     """Of many at once one opens a session; the user is made once."""
     async with open_store(url) as other:
@@ -54,6 +55,7 @@ async def test_across_replicas_an_assertion_is_spent_once(store: Store, url: str
     assert "replayed" == (await _refusal(store, "a")).reason
 
 
+@pytest.mark.usefixtures("patient")
 async def test_first_assertions_of_one_user_at_once_are_all_good(store: Store, url: str) -> None:
     """Whoever comes second finds the user made."""
     async with open_store(url) as other:

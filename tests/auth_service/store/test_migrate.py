@@ -43,6 +43,7 @@ async def test_migrations_and_tables_agree(url: str) -> None:
     assert [] == differences
 
 
+@pytest.mark.usefixtures("patient")
 async def test_processes_that_migrate_at_once_do_it_once(url: str) -> None:
     """Of eight that migrate one empty database at the same time, one does, and none fails."""
     results = await asyncio.gather(*(migrate(url) for _ in range(8)))
@@ -52,7 +53,7 @@ async def test_processes_that_migrate_at_once_do_it_once(url: str) -> None:
 
 async def test_a_migration_takes_as_long_as_it_needs(postgresql: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """The time that bounds other transactions does not bound a migration, nor its wait for another one's end."""
-    postgresql.execute("DROP DATABASE IF EXISTS migrated", "CREATE DATABASE migrated")
+    postgresql.execute("DROP DATABASE IF EXISTS migrated WITH (FORCE)", "CREATE DATABASE migrated")
     url = postgresql.url("migrated")
     other = await asyncpg.connect(url)
     lock = other.transaction()

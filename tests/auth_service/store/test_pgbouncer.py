@@ -65,6 +65,7 @@ async def test_each_transaction_may_run_on_another_connection(url: str) -> None:
     assert _SERVERS - 1 == len(served)
 
 
+@pytest.mark.usefixtures("patient")
 async def test_many_stores_share_few_connections(url: str) -> None:
     """Twelve processes' worth of pools work through four connections at once."""
     database = open_database(url, _SCHEMA)

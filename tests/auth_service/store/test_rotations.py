@@ -12,6 +12,7 @@ from dualtoken.auth_service.store.sql import open_store
 from dualtoken.auth_service.use_cases.held_rows import until_free
 from tests.auth_service.running import START_MS
 from tests.auth_service.store.conftest import DAY, EVERY_DATABASE, HASH
+from tests.deadline import HANGS_S
 
 pytestmark = EVERY_DATABASE
 
@@ -160,6 +161,7 @@ async def test_a_disabled_user_is_refused_though_the_session_lives(store: Store,
     assert [(Kind.REVOKED, 0)] == kinds(await present(store, Presented(session.id, 0)))
 
 
+@pytest.mark.usefixtures("patient")
 async def test_of_many_writers_one_advances(url: str, store: Store, session: Session) -> None:
     """Of 64 presentations of one token over two open stores, in transactions of their own, one rotates."""
 
@@ -167,7 +169,7 @@ async def test_of_many_writers_one_advances(url: str, store: Store, session: Ses
         async def once() -> Outcome | None:
             return (await present(each, Presented(session.id, 0)))[0]
 
-        return await until_free(once, always, within_s=60)
+        return await until_free(once, always, within_s=HANGS_S)
 
     async with open_store(url) as other:
         outcomes = await asyncio.gather(*(decided(each) for each in (store, other) * 32))

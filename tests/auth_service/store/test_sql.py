@@ -51,6 +51,7 @@ async def test_a_name_is_taken_once(store: Store, user: User) -> None:
     assert [user] == await store.list_users()
 
 
+@pytest.mark.usefixtures("patient")
 async def test_of_many_who_take_a_name_at_once_one_has_it(store: Store) -> None:
     """Concurrent additions of one name: exactly one is added."""
     candidates = [OTHER._replace(id=f"id {number}") for number in range(8)]
@@ -202,6 +203,7 @@ async def test_a_log_in_that_is_not_allowed_ends_nothing(store: Store, session: 
     assert [None] == await revoked(store, session)
 
 
+@pytest.mark.usefixtures("patient")
 async def test_log_ins_at_once_do_not_wait_for_each_other(store: Store, session: Session) -> None:
     """Of many log-ins of one user at the same moment none fails, and the next leaves as many sessions as may be."""
     limit = SessionLimit(3, POLICY)

@@ -9,6 +9,7 @@ from aiohttp import web
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
+from tests.auth_service.attempts import stop_time
 from tests.auth_service.conftest import StartAuth
 from tests.auth_service.domain.dpop import ProofMaker
 from tests.auth_service.issuers import AUDIENCE, GRANT, SUB, Issuer, write_issuers
@@ -204,8 +205,11 @@ async def test_a_page_may_have_the_refresh_token_in_a_cookie(
     assert (400, "invalid_request") == foreign.error
 
 
-async def test_refused_assertions_are_limited_by_address(start_auth: StartAuth, issuer: Issuer, tmp_path: Path) -> None:
+async def test_refused_assertions_are_limited_by_address(
+    start_auth: StartAuth, issuer: Issuer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """They count with the failed log-ins of their address; good ones do not count."""
+    stop_time(monkeypatch)
     auth = await start_auth(trusted_issuers=write_issuers(tmp_path, issuer.entry()), login_failures=1)
     for number in range(20):
         assert 200 == (await present(auth, issuer.assertion(jti=f"good {number}"))).status
@@ -217,8 +221,11 @@ async def test_refused_assertions_are_limited_by_address(start_auth: StartAuth, 
     assert "Retry-After" in throttled.headers
 
 
-async def test_sessions_of_one_user_are_limited(start_auth: StartAuth, issuer: Issuer, tmp_path: Path) -> None:
+async def test_sessions_of_one_user_are_limited(
+    start_auth: StartAuth, issuer: Issuer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As successful log-ins are: sixty times the failures that a name may have."""
+    stop_time(monkeypatch)
     auth = await start_auth(trusted_issuers=write_issuers(tmp_path, issuer.entry()), login_failures=1)
     opened = [(await present(auth, issuer.assertion(jti=f"{number}"))).status for number in range(60)]
     throttled = await present(auth, issuer.assertion(jti="late"))
