@@ -19,7 +19,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a database that holds nothing, of each kind."""
     if request.param == "postgresql":
         cluster: Cluster = request.getfixturevalue("postgresql")
-        cluster.execute("DROP DATABASE IF EXISTS machine", "CREATE DATABASE machine")
+        cluster.execute("DROP DATABASE IF EXISTS machine WITH (FORCE)", "CREATE DATABASE machine")
         return cluster.url("machine")
     return f"sqlite:///{tmp_path / 'auth.db'}"
 

@@ -55,7 +55,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield f"sqlite:///{tmp_path / 'auth.db'}"
         return
     cluster: Cluster = request.getfixturevalue("postgresql")
-    cluster.execute("DROP DATABASE IF EXISTS shared", "CREATE DATABASE shared")
+    cluster.execute("DROP DATABASE IF EXISTS shared WITH (FORCE)", "CREATE DATABASE shared")
     yield cluster.url("shared")
 
 
@@ -90,7 +90,9 @@ async def test_a_name_that_is_taken_is_told_with_the_way_out(url: str, name: str
 
 async def test_a_schema_of_its_own_keeps_the_tables_apart(postgresql: Cluster) -> None:
     """Beside another program's tables of the same names, the service works, with rights in its schema alone."""
-    postgresql.execute("DROP DATABASE IF EXISTS shared", "CREATE DATABASE shared", "DROP ROLE IF EXISTS serving")
+    postgresql.execute(
+        "DROP DATABASE IF EXISTS shared WITH (FORCE)", "CREATE DATABASE shared", "DROP ROLE IF EXISTS serving"
+    )
     postgresql.execute("CREATE ROLE serving LOGIN")
     theirs = postgresql.url("shared")
     for statements in FOREIGN.values():

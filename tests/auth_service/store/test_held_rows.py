@@ -2,8 +2,9 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
 import asyncpg
 import pytest
@@ -13,6 +14,7 @@ from dualtoken.auth_service.domain.models import Presented, RevocationReason, Se
 from dualtoken.auth_service.domain.rotation import Kind, RotationPolicy
 from dualtoken.auth_service.errors import Unavailable
 from dualtoken.auth_service.store import SessionLimit, Store
+from dualtoken.auth_service.store.postgresql_locks import LockWaits
 from dualtoken.auth_service.store.sql import open_database
 from tests.auth_service.running import START_MS
 from tests.auth_service.store.conftest import DAY, HASH
@@ -34,6 +36,19 @@ async def held(url: str, statement: str, *values: object) -> AsyncIterator[None]
             yield
     finally:
         await connection.close()
+
+
+@contextmanager
+def waiting_for_a_second(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let transactions that begin in the block wait for rows for a second. Theirs is the usual time for all else."""
+    run = LockWaits.run
+
+    async def run_for_a_second(self: LockWaits, transaction: Any, _latest_s: float, **options: bool) -> Any:
+        return await run(self, transaction, asyncio.get_running_loop().time() + 1, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LockWaits, "run", run_for_a_second)
+        yield
 
 
 def row(session: Session) -> tuple[str, str]:
@@ -95,8 +110,7 @@ async def test_what_needs_a_held_row_fails_alone(
     other = session._replace(id=new_session_id(), user=OTHER)
     await store.create_session(other, verified_hash=HASH)
     async with held(url, *row(session)):
-        with monkeypatch.context() as patch:
-            patch.setattr("dualtoken.auth_service.store.postgresql.TRANSACTION_S", 1)
+        with waiting_for_a_second(monkeypatch):
             waiting = [asyncio.ensure_future(WAITING[what](store, session)) for _ in range(40)]
             await asyncio.sleep(0)  # each has looked at the clock
         log_in = session._replace(id=new_session_id(), user=OTHER)
@@ -117,9 +131,8 @@ async def test_a_user_that_is_held_can_be_logged_in_later(
 ) -> None:
     """A log-in waits for a change of its user alone; its refreshes go on."""
     new = session._replace(id=new_session_id())
-    monkeypatch.setattr("dualtoken.auth_service.store.postgresql.TRANSACTION_S", 1)
     async with held(url, "SELECT FROM users WHERE id = $1 FOR UPDATE", "u-1"):
-        with pytest.raises(Unavailable, match="another transaction"):
+        with waiting_for_a_second(monkeypatch), pytest.raises(Unavailable, match="another transaction"):
             await store.create_session(new, verified_hash=HASH)
         [rotated] = await store.rotate([Presented(session.id, 0)], now=START_MS, policy=POLICY)
 
@@ -156,12 +169,13 @@ async def test_a_lock_costs_the_pool_no_connection(
     """A server that answers is none that fell silent: its connections stay open."""
     backends = "SELECT pid FROM pg_stat_activity WHERE datname = 'contracts' AND backend_type = 'client backend'"
     await asyncio.gather(*(store.find_session(session.id) for _ in range(5)))
-    before = set(postgresql.execute(backends).splitlines())
-    monkeypatch.setattr("dualtoken.auth_service.store.postgresql.TRANSACTION_S", 1)
+    # Not as the server lists them: those of an earlier test may be about to go.
+    before = {str(connection.get_server_pid()) for connection in store._database._open if not connection.is_closed()}
     async with held(url, *row(session)):
-        with pytest.raises(Unavailable):
+        with waiting_for_a_second(monkeypatch), pytest.raises(Unavailable):
             await store.revoke(session.id, RevocationReason.LOGOUT, now=START_MS)
 
+    assert before
     assert before <= set(postgresql.execute(backends).splitlines())
 
 
@@ -181,7 +195,6 @@ async def test_a_process_that_stands_still_holds_nothing_for_long(
     url: str, store: Store, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between two statements of a transaction it is thrown out, and what it did is undone."""
-    monkeypatch.setattr("dualtoken.auth_service.store.postgresql.IDLE_S", 1.0)
     holding, go_on = threading.Event(), threading.Event()
 
     def stands_still(connection: Connection) -> None:
@@ -197,9 +210,10 @@ async def test_a_process_that_stands_still_holds_nothing_for_long(
         finally:
             await database.close()
 
-    standing = asyncio.create_task(asyncio.to_thread(asyncio.run, write()))
-    assert await asyncio.to_thread(holding.wait, HANGS_S)
-    assert [None] == await store.rotate([Presented(session.id, 0)], now=START_MS, policy=POLICY)
+    with monkeypatch.context() as patch:
+        patch.setattr("dualtoken.auth_service.store.postgresql.IDLE_S", 1.0)
+        standing = asyncio.create_task(asyncio.to_thread(asyncio.run, write()))
+        assert await asyncio.to_thread(holding.wait, HANGS_S)
     async with asyncio.timeout(HANGS_S):
         while [None] == (found := await store.rotate([Presented(session.id, 0)], now=START_MS, policy=POLICY)):
             pass

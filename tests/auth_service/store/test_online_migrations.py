@@ -24,7 +24,7 @@ _SESSION = "INSERT INTO sessions VALUES ('s', 'u', 0, 0, 0, 0, NULL, 0, 0, NULL,
 @pytest.fixture
 async def url(postgresql: Cluster) -> str:
     """The URL of a database as the first release left it, with a user and a session."""
-    postgresql.execute("DROP DATABASE IF EXISTS online", "CREATE DATABASE online")
+    postgresql.execute("DROP DATABASE IF EXISTS online WITH (FORCE)", "CREATE DATABASE online")
     url = postgresql.url("online")
     database = open_database(url)
     try:

@@ -33,6 +33,8 @@ class Relay:
     def __init__(self, to: int) -> None:
         self._to, self._speaks = to, asyncio.Event()
         self.loses_commits = False
+        self.swallows = asyncio.Event()
+        """Set once it has heard what it does not pass on."""
         self._tasks: set[asyncio.Task[None]] = set()
         self.accepted = 0
 
@@ -68,6 +70,8 @@ class Relay:
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65_536):
+            if not self._speaks.is_set():
+                self.swallows.set()
             await self._speaks.wait()
             writer.write(data)
             if self.loses_commits and b"COMMIT;" in data:
@@ -113,11 +117,12 @@ async def test_a_server_that_falls_silent_costs_one_transaction(
 ) -> None:
     """The transaction that finds it out is unavailable; the pool's other connections to it are not tried in turn."""
     await asyncio.gather(*(database.write(one) for _ in range(5)))
-    monkeypatch.setattr("dualtoken.auth_service.store.postgresql.TRANSACTION_S", 3)
     relay.silence()
     async with asyncio.timeout(HANGS_S):
-        with pytest.raises(Unavailable):
-            await database.write(one)
+        with monkeypatch.context() as patch:
+            patch.setattr("dualtoken.auth_service.store.postgresql.TRANSACTION_S", 3)
+            with pytest.raises(Unavailable):
+                await database.write(one)
 
         assert 1 == await database.write(one)
 
@@ -127,16 +132,26 @@ async def test_a_commit_whose_answer_was_lost_is_followed_by_a_race(
 ) -> None:
     """A client without keys whose request was answered 503 at 10 s, though it was committed, repeats it unharmed."""
     policy = RotationPolicy(refresh_ttl=DAY, grace=load_settings().grace_s * 1000)
+    limits: list[asyncio.Timeout] = []
+    timeout_at = asyncio.timeout_at
+
+    def remember(when: float | None) -> asyncio.Timeout:
+        limits.append(timeout_at(when))
+        return limits[-1]
+
     user = User(f"u-{new_session_id()}", f"u-{new_session_id()}", "", "")
     session = Session(new_session_id(), user, 0, START_MS, None, START_MS, START_MS + DAY)
     async with open_store(postgresql_url) as store:
         await store.add_user(user, HASH, now=START_MS)
         await store.create_session(session, verified_hash=HASH)
         async with open_store(postgresql_url.replace(f":{postgresql.port}/", f":{relay.port}/")) as losing:
-            monkeypatch.setattr("dualtoken.auth_service.store.postgresql.TRANSACTION_S", 1)
             relay.loses_commits = True
+            monkeypatch.setattr(asyncio, "timeout_at", remember)
+            rotating = asyncio.create_task(losing.rotate([Presented(session.id, 0)], now=START_MS, policy=policy))
+            await asyncio.wait_for(relay.swallows.wait(), HANGS_S)
+            limits[-1].reschedule(asyncio.get_running_loop().time())  # the ten seconds are over
             with pytest.raises(Unavailable):
-                await losing.rotate([Presented(session.id, 0)], now=START_MS, policy=policy)
+                await rotating
         [repetition] = await store.rotate([Presented(session.id, 0)], now=START_MS + 11_000, policy=policy)
 
     assert (Kind.RACE, 1) == (repetition.kind, repetition.generation)

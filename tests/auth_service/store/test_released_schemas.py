@@ -24,7 +24,7 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'auth.db'}"
     cluster: Cluster = request.getfixturevalue("postgresql")
-    cluster.execute("DROP DATABASE IF EXISTS released", "CREATE DATABASE released")
+    cluster.execute("DROP DATABASE IF EXISTS released WITH (FORCE)", "CREATE DATABASE released")
     return cluster.url("released")
 
 

@@ -126,7 +126,7 @@ async def test_a_task_that_ends_is_logged_at_once(start_auth: StartAuth, monkeyp
 
 async def test_one_process_sweeps_at_a_time(postgresql: Cluster, user: User) -> None:
     """On PostgreSQL a sweep waits neither for another process that sweeps nor for a row that somebody holds."""
-    postgresql.execute("DROP DATABASE IF EXISTS swept", "CREATE DATABASE swept")
+    postgresql.execute("DROP DATABASE IF EXISTS swept WITH (FORCE)", "CREATE DATABASE swept")
     url = postgresql.url("swept")
     with_schema = open_database(url)
     await upgrade(with_schema)

@@ -127,7 +127,7 @@ async def test_any_other_session_is_not_found(auth: Auth, which: str) -> None:
 @pytest.mark.parametrize("session_id", ["a%00b", "x" * 21, "x" * 21 + "%C3%A9", "x" * 22 + "%0A", "x" * 22])
 async def test_what_is_no_session_id_is_not_found(start_auth: StartAuth, postgresql: Cluster, session_id: str) -> None:
     """Whatever stands there, with a database that takes no NUL as well."""
-    postgresql.execute("DROP DATABASE IF EXISTS session_ids", "CREATE DATABASE session_ids")
+    postgresql.execute("DROP DATABASE IF EXISTS session_ids WITH (FORCE)", "CREATE DATABASE session_ids")
     url = postgresql.url("session_ids")
     await migrate(url)
     auth = await start_auth(database_url=SecretStr(url))

@@ -19,7 +19,7 @@ async def test_assertions_and_codes_count_once_for_all_replicas(
     start_auth: StartAuth, issuer: Issuer, tmp_path: Path, postgresql: Cluster
 ) -> None:
     """However many come at once: one session each, for one user."""
-    postgresql.execute("DROP DATABASE IF EXISTS grants", "CREATE DATABASE grants")
+    postgresql.execute("DROP DATABASE IF EXISTS grants WITH (FORCE)", "CREATE DATABASE grants")
     url = postgresql.url("grants")
     await migrate(url)
     settings = {
