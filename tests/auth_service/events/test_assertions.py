@@ -6,8 +6,9 @@ from prometheus_client import CollectorRegistry
 from dualtoken.auth_service.events.assertions import AssertionEvents
 
 
+@pytest.mark.usefixtures("stopped")
 def test_a_flood_of_refusals_leaves_one_line_for_each_kind(capsys: pytest.CaptureFixture[str]) -> None:
-    """The counter has them all."""
+    """In a second. The counter has them all."""
     registry = CollectorRegistry()
     events = AssertionEvents(registry)
     for _ in range(100):

@@ -1,36 +1,18 @@
 """What strangers can cause without end leaves a line a second, and the counters have all of it."""
 
 import asyncio
-import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-import dualtoken_serving.sampling
 from dualtoken.auth_service.domain.rotation import Kind, Outcome
 from dualtoken.auth_service.events.events import Events
 from tests.auth_service.conftest import StartAuth
+from tests.auth_service.events.conftest import Stopped
 from tests.auth_service.running import PASSWORD, Auth
 
-
-class Stopped:
-    """Stands in for the module ``time``."""
-
-    def __init__(self) -> None:
-        self.now = time.monotonic()
-
-    def monotonic(self) -> float:
-        """Return seconds that pass only when told to."""
-        return self.now
-
-
-@pytest.fixture(autouse=True)
-def stopped(monkeypatch: pytest.MonkeyPatch) -> Stopped:
-    """The time of all samplers."""
-    stopped = Stopped()
-    monkeypatch.setattr(dualtoken_serving.sampling, "time", stopped)
-    return stopped
+pytestmark = pytest.mark.usefixtures("stopped")
 
 
 def presented(kind: Kind) -> Callable[[Events], None]:

@@ -20,14 +20,22 @@ GOOD = "correct horse battery staple"
 
 
 def processes() -> list[psutil.Process]:
-    """Return the processes that judge for this one."""
-    return [child for child in psutil.Process().children() if "judge_process" in " ".join(child.cmdline())]
+    """Return the processes that judge for this one, and have not ended."""
+    return [child for child in psutil.Process().children() if judges(child)]
+
+
+def judges(process: psutil.Process) -> bool:
+    """Whether it runs, and is a judge: it may end, and be waited for by another thread, while it is looked at."""
+    try:
+        return "judge_process" in " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return False
 
 
 async def gone() -> None:
     """Return when none of them runs."""
     async with asyncio.timeout(HANGS_S):
-        while any(process.status() != psutil.STATUS_ZOMBIE for process in processes()):  # noqa: ASYNC110 - processes tell nobody
+        while processes():  # noqa: ASYNC110 - processes tell nobody
             await asyncio.sleep(0.01)
 
 

@@ -65,7 +65,7 @@ async def test_what_arrives_during_a_transaction_shares_the_next(transactions: T
 
 async def test_who_was_answered_comes_back_in_time(transactions: Transactions) -> None:
     """The next transaction waits for what the answers of the last one set going in the event loop."""
-    commit = GroupCommit(transactions.apply)
+    commit = GroupCommit(transactions.apply, gather_s=HANGS_S)
 
     async def again() -> list[int]:
         answer = await commit.submit(1)
@@ -104,7 +104,7 @@ async def _batches_while_calls_keep_coming(transactions: Transactions, commit: G
 
 async def test_what_keeps_coming_delays_nobody_for_ever(transactions: Transactions) -> None:
     """A full batch is on its way, though each turn of the event loop brings another call."""
-    commit = GroupCommit(transactions.apply, max_batch=4, gather_s=60)
+    commit = GroupCommit(transactions.apply, max_batch=4, gather_s=HANGS_S)
 
     assert [4, 4] == await _batches_while_calls_keep_coming(transactions, commit)
 

@@ -35,8 +35,9 @@ class Sessions:
 
     async def looked(self, times: int) -> None:
         """Wait for so many more looks."""
-        for _ in range(times):
-            await asyncio.wait_for(self._looked.get(), HANGS_S)
+        async with asyncio.timeout(HANGS_S):
+            for _ in range(times):
+                await self._looked.get()
 
     def revoke(self, sid: str, at: int) -> None:
         """End a session."""
