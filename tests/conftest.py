@@ -5,12 +5,17 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.postgresql import Cluster, clusters
 
-# An example that takes long says that the machine is busy. What else CI's own profile says goes on.
-settings.register_profile("suite", settings(), deadline=None)
+# An example that takes long to make, or to try, says that the machine is busy. What else CI's own profile says goes on.
+settings.register_profile(
+    "suite",
+    settings(),
+    deadline=None,
+    suppress_health_check=[*settings().suppress_health_check, HealthCheck.too_slow],
+)
 settings.load_profile("suite")
 
 

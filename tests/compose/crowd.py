@@ -50,10 +50,13 @@ class Visitor:
         self._http, self._home = http, home
 
     async def act(self) -> None:
-        """Call once. Whatever is no 200 for the same session is a failure."""
+        """Call once, again if a token expires on its way. Whatever is no 200 for the same session is a failure."""
         try:
-            async with self._http.get(self._home) as response:
-                body = await response.json()
+            while True:
+                async with self._http.get(self._home) as response:
+                    body = await response.json()
+                if body.get("error_description") != "expired":
+                    break
         except (aiohttp.ClientError, ClientError, TimeoutError) as exc:
             self.failures.append(f"{self.name}: {exc!r}")
             return

@@ -38,6 +38,7 @@ class DyingReplica:
     """Reads each request and hangs up, as a replica does that is killed in the middle of it."""
 
     asked: Counter[str] = field(default_factory=Counter)
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
     hung_up: asyncio.Event = field(default_factory=asyncio.Event)
     waits: bool = False
 
@@ -45,6 +46,7 @@ class DyingReplica:
         """Count one request, by its first line; hang up, or wait until the other side does."""
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         self.asked[head.splitlines()[0].removesuffix(" HTTP/1.1")] += 1
+        self.begun.set()
         if self.waits and not await reader.read():
             self.hung_up.set()
         writer.close()
@@ -183,8 +185,9 @@ async def test_hang_up_is_passed_on(tmp_path: Path) -> None:
     """A client that hangs up is gone for the replica, too: the rotation rule depends on it."""
     replica = DyingReplica(waits=True)
     async with nginx_before(replica, tmp_path) as (url, _), aiohttp.ClientSession() as http:
-        with pytest.raises(TimeoutError):
-            await http.post(f"{url}/refresh", headers=KEY, timeout=aiohttp.ClientTimeout(total=1))
+        request = asyncio.create_task(http.post(f"{url}/refresh", headers=KEY))
+        await asyncio.wait_for(replica.begun.wait(), HANGS_S)
+        request.cancel()
         await asyncio.wait_for(replica.hung_up.wait(), HANGS_S)
 
     assert {"POST /refresh": 1} == replica.asked
