@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from dualtoken.client import FileStorage, MemoryStorage, TokenSource
 from tests.conformance.auth_fake import PASSWORD
 from tests.conformance.pair import Control, running_pair
 from tests.deadline import HANGS_S
+from tests.event_loop_time import put_forward
 
 
 @dataclass(slots=True)
@@ -67,16 +69,8 @@ async def make_source(pair: Control, clock: FakeClock) -> AsyncIterator[MakeSour
 
 @pytest.fixture
 async def let_pass() -> LetPass:
-    """Return a function that puts the event loop's clock forward: every timer that is due by then is due at once."""
-    loop, passed_s = asyncio.get_running_loop(), 0.0
-    time = loop.time
-
-    def let_pass(seconds: float) -> None:
-        nonlocal passed_s
-        passed_s += seconds
-
-    loop.time = lambda: time() + passed_s  # type: ignore[method-assign]
-    return let_pass
+    """Return a function that lets seconds pass for the event loop of the test."""
+    return partial(put_forward, asyncio.get_running_loop())
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ class Answer:
 class ClientUnderTest(Protocol):
     """One client with at most one session. Any number of requests may run at once, and each may be cancelled.
 
-    An adapter is these five methods and a constructor. What a client cannot do fails the scenarios that need it.
+    An adapter is these six methods and a constructor. What a client cannot do fails the scenarios that need it.
     """
 
     async def login(self, username: str, password: str) -> None:
@@ -67,6 +67,12 @@ class ClientUnderTest(Protocol):
 
     def sleep(self, seconds: float) -> None:
         """Let the machine have slept: of the clocks that the client reads, those that run on in sleep have moved."""
+
+    async def let_pass(self, seconds: float) -> None:
+        """Return when so much time has passed for the client's timers, or they have been put forward by so much.
+
+        ``await asyncio.sleep(seconds)`` will do.
+        """
 
     async def close(self) -> None:
         """Let go of connections."""

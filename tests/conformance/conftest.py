@@ -9,6 +9,7 @@ import pytest
 from tests.conformance.adapter import ClientUnderTest, OpenClient, clients, open_client
 from tests.conformance.auth_fake import PASSWORD
 from tests.conformance.pair import Control, running_pair
+from tests.deadline import HANGS_S
 
 OpenAnother = Callable[..., ClientUnderTest]
 
@@ -37,7 +38,7 @@ async def open_another(pair: Control, token_file: Path, make: OpenClient) -> Asy
     """Return a function that opens clients which share one token file."""
     opened: list[ClientUnderTest] = []
 
-    def open_one(*, timeout_s: float = 10.0, connections: int = 100, auth_url: str | None = None) -> ClientUnderTest:
+    def open_one(*, timeout_s: float = HANGS_S, connections: int = 100, auth_url: str | None = None) -> ClientUnderTest:
         opened.append(
             make(
                 auth_url or pair.auth_url,

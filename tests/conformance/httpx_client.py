@@ -1,5 +1,6 @@
 """AsyncClient of httpx and of httpx2 with BearerAuth, for the scenarios."""
 
+import asyncio
 import ssl
 import time
 from pathlib import Path
@@ -13,7 +14,7 @@ from dualtoken.client.clock import PassingClock
 from dualtoken.client.httpx import BearerAuth
 from tests.conformance.adapter import Answer, Body
 from tests.conformance.own_client import translated
-from tests.deadline import HANGS_S
+from tests.event_loop_time import put_forward
 
 # The scenarios speak plain HTTP: a context without the certificates that httpx would read for each client.
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -35,7 +36,7 @@ class HttpxClient:
         self._http = self.library.AsyncClient(
             auth=BearerAuth(self._tokens, origins=[api_url]),
             limits=self.library.Limits(max_connections=connections),
-            timeout=HANGS_S,
+            timeout=None,  # the scenarios put the clock forward
             verify=NO_TLS,
             follow_redirects=True,
         )
@@ -58,6 +59,10 @@ class HttpxClient:
     def sleep(self, seconds: float) -> None:
         """Move the wall clock, as sleep does."""
         self._slept_s += seconds
+
+    async def let_pass(self, seconds: float) -> None:
+        """Put the event loop's clock forward."""
+        put_forward(asyncio.get_running_loop(), seconds)
 
     async def close(self) -> None:
         """Let go of connections."""

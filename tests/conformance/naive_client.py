@@ -1,5 +1,6 @@
 """A client as it is often written, to show that the scenarios tell it from a good one."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -39,6 +40,10 @@ class NaiveClient:
     def sleep(self, seconds: float) -> None:
         """Read no clock."""
         del seconds
+
+    async def let_pass(self, seconds: float) -> None:
+        """Wait."""
+        await asyncio.sleep(seconds)
 
     async def close(self) -> None:
         """Let go of connections."""

@@ -1,5 +1,6 @@
 """dualtoken's own client, for the scenarios."""
 
+import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from dualtoken.client import (
 )
 from dualtoken.client.clock import PassingClock
 from tests.conformance.adapter import Answer, Body, BodySpent, SessionEnded, Unavailable
+from tests.event_loop_time import put_forward
 
 
 @contextmanager
@@ -51,6 +53,7 @@ class OwnClient:
             trust_env=True,
             middlewares=[BearerAuth(self._tokens, origins=[api_url])],
             connector=aiohttp.TCPConnector(limit=connections),
+            timeout=aiohttp.ClientTimeout(),  # none: the scenarios put the clock forward
         )
 
     async def login(self, username: str, password: str) -> None:
@@ -71,6 +74,10 @@ class OwnClient:
     def sleep(self, seconds: float) -> None:
         """Move the wall clock, as sleep does."""
         self._slept_s += seconds
+
+    async def let_pass(self, seconds: float) -> None:
+        """Put the event loop's clock forward."""
+        put_forward(asyncio.get_running_loop(), seconds)
 
     async def close(self) -> None:
         """Let go of connections."""

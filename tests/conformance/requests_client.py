@@ -18,6 +18,7 @@ from dualtoken.client.sync import TokenSource
 from tests.conformance.adapter import Answer, Body
 from tests.conformance.own_client import translated
 from tests.deadline import HANGS_S
+from tests.event_loop_time import put_forward
 
 THREADS = 128
 T = TypeVar("T")
@@ -62,6 +63,13 @@ class RequestsClient:
     def sleep(self, seconds: float) -> None:
         """Move the wall clock, as sleep does."""
         self._slept_s += seconds
+
+    async def let_pass(self, seconds: float) -> None:
+        """Put forward the clock of the event loop in the background, where refreshes run."""
+        background = self._tokens._background
+        if background is not None:
+            loop = background._loop
+            loop.call_soon_threadsafe(put_forward, loop, seconds)
 
     async def close(self) -> None:
         """Let go of connections; as often as asked."""

@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import aiohttp
@@ -14,6 +15,8 @@ import pytest
 
 from dualtoken.client import ConfigurationError, TokenSource
 from dualtoken.client.playground.services import ServiceFailed, running_services
+from tests.deadline import HANGS_S
+from tests.ports import held_ports
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -32,11 +35,16 @@ async def client(*arguments: str, **environment: str) -> asyncio.subprocess.Proc
 
 async def test_the_services_run_and_end_with_their_block() -> None:
     """A user can log in; afterwards nobody listens, and no file is left."""
-    async with running_services(access_ttl_s=60) as services, TokenSource(services.auth_url) as source:
-        tokens = await source.login(services.username, services.password)
+    with held_ports(2) as [auth_port, resource_port]:
+        async with (
+            running_services(access_ttl_s=60, auth_port=auth_port, resource_port=resource_port) as services,
+            TokenSource(services.auth_url) as source,
+        ):
+            tokens = await source.login(services.username, services.password)
+        errors = [await connect(url) for url in (services.auth_url, services.api_url)]
 
     assert 60 == tokens.expires_in
-    assert [errno.ECONNREFUSED] * 2 == [await connect(url) for url in (services.auth_url, services.api_url)]
+    assert [errno.ECONNREFUSED] * 2 == errors
     assert services.password not in repr(services)
 
 
@@ -44,7 +52,7 @@ async def connect(url: str) -> int:
     """Return the error number of a connection; 0 if there is one."""
     host, port = url.removeprefix("http://").split(":")
     with socket.socket() as probe:
-        probe.settimeout(5)
+        probe.settimeout(HANGS_S)
         return await asyncio.to_thread(probe.connect_ex, (host, int(port)))
 
 
@@ -83,10 +91,18 @@ def names(folder: Path) -> list[str]:
     return [file.name for file in folder.iterdir()]
 
 
-async def test_up_runs_everything_until_ctrl_c(tmp_path: Path) -> None:
+@pytest.fixture
+def auth_port() -> Iterator[int]:
+    """A port that nobody else gets, even when the service that had it is gone."""
+    with held_ports(1) as [port]:
+        yield port
+
+
+async def test_up_runs_everything_until_ctrl_c(tmp_path: Path, auth_port: int) -> None:
     """What it prints is enough to log in and call; it ends cleanly."""
     token_file = {"DUALTOKEN_TOKEN_FILE": str(tmp_path / "tokens")}
-    process = await client("up", "--auth-port", "0", "--resource-port", "0", "--page-port", "0", COLUMNS="200")
+    ports = ("--auth-port", str(auth_port), "--resource-port", "0", "--page-port", "0")
+    process = await client("up", *ports, COLUMNS="200")
     assert process.stdout is not None
     text = ""
     while "Ctrl-C ends" not in text:

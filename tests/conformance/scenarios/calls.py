@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 from tests.conformance.adapter import ClientUnderTest, Unavailable
 from tests.conformance.pair import Control
+from tests.deadline import HANGS_S
 
 BURST = 20
 
@@ -22,12 +23,19 @@ async def get(client: ClientUnderTest, pair: Control, path: str = "/things") -> 
 
 async def recovered(client: ClientUnderTest, pair: Control) -> int:
     """Return the status of a request; on a slow machine, of the first whose refresh was in time."""
-    async with asyncio.timeout(300):
+    async with asyncio.timeout(HANGS_S):
         while True:
             try:
                 return await get(client, pair)
             except Unavailable:
                 continue
+
+
+async def until_given_up(client: ClientUnderTest, limit_s: float, waiting: "asyncio.Task[object]") -> None:
+    """Let time pass until *waiting* is over. Its callers may come one by one, and each may wait for a refresh."""
+    while not waiting.done():
+        await client.let_pass(limit_s)
+        await asyncio.wait([waiting], timeout=0.1)
 
 
 async def burst(client: ClientUnderTest, pair: Control, size: int = BURST) -> list[int]:
