@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from tests.browser.tabs import DEADLINE_MS, Tab
 from tests.system.processes import PASSWORD, Deployment, deployment_in, prepare, succeed
 
 ACCESS_TTL_S = 4
+LASTING_S = 3600
 BACKEND_SECRET = "b" * 32
 _FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -31,13 +32,15 @@ OpenPage = Callable[..., Awaitable[Page]]
 class World:
     """Where everything is. ``page`` may call both services; ``foreign`` serves the same files and may call none.
 
-    ``tutorial`` may call both, too: a listener that serves nothing yet.
+    ``tutorial`` may call both, too: a listener that serves nothing yet. ``lasting`` is the same auth service, and its
+    access tokens live for an hour.
     """
 
     page: URL
     foreign: URL
     tutorial: socket.socket
     api: URL
+    lasting: URL
     gate: Gate
     deployment: Deployment
 
@@ -62,7 +65,7 @@ async def browser(chromium: str) -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def world(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    """Both services, with access tokens of 4 s, two users, the page, and the same page where it may not be."""
+    """The services, with access tokens of 4 s and of an hour, two users, the page, and the same where it may not be."""
     del chromium  # without a browser nothing needs to start
     deployment = deployment_in(tmp_path_factory.mktemp("deployment"))
     await prepare(deployment)
@@ -74,15 +77,18 @@ async def world(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Asyn
     secret = "s" * 32
     async with AsyncExitStack() as stack:
         gate = await stack.enter_async_context(open_gate())
-        auth = await stack.enter_async_context(
-            deployment.auth_service(
-                AUTH_ACCESS_TTL_S=ACCESS_TTL_S,
-                AUTH_CORS_ORIGINS=origin,
-                AUTH_SERVICE_SECRET=secret,
-                AUTH_BACKEND_SECRET=BACKEND_SECRET,
-                AUTH_DPOP_HTU=gate.url,
+        auth, lasting = [
+            await stack.enter_async_context(
+                deployment.auth_service(
+                    AUTH_ACCESS_TTL_S=life_s,
+                    AUTH_CORS_ORIGINS=origin,
+                    AUTH_SERVICE_SECRET=secret,
+                    AUTH_BACKEND_SECRET=BACKEND_SECRET,
+                    AUTH_DPOP_HTU=gate.url,
+                )
             )
-        )
+            for life_s in (ACCESS_TTL_S, LASTING_S)
+        ]
         resource = await stack.enter_async_context(
             deployment.resource_service(
                 RESOURCE_LEEWAY_S=0, RESOURCE_CORS_ORIGINS=origin, RESOURCE_SERVICE_SECRET=secret,
@@ -95,7 +101,7 @@ async def world(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Asyn
         for listener in listeners[:2]:
             stack.enter_context(listener)
             await stack.enter_async_context(serving_page(listener, auth_url=str(gate.url), api_url=str(api)))
-        yield World(page, foreign, listeners[2], api, gate, deployment)
+        yield World(page, foreign, listeners[2], api, lasting.url, gate, deployment)
 
 
 @pytest.fixture
@@ -103,6 +109,14 @@ def gate(world: World) -> Gate:
     """The gate, with nothing seen yet and everything let through."""
     world.gate.reset()
     return world.gate
+
+
+@pytest.fixture
+def lasting(world: World, gate: Gate) -> Iterator[None]:
+    """Access tokens of an hour, for a test in which none must run out, however slow the machine."""
+    brief, gate.target = gate.target, world.lasting
+    yield
+    gate.target = brief
 
 
 @pytest_asyncio.fixture(loop_scope="session")

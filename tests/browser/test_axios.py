@@ -98,6 +98,7 @@ SPOILERS = (
 )
 
 
+@pytest.mark.usefixtures("lasting")
 @pytest.mark.parametrize("adapter", ADAPTERS)
 async def test_no_interceptor_swallows_the_401(axios_tab: Tab, gate: Gate, adapter: str) -> None:
     """What else is set at the instance, interceptors that swallow errors included, sees the good answer alone."""
@@ -141,6 +142,7 @@ async def test_bodies_are_sent_again_whole(axios_tab: Tab, adapter: str) -> None
     assert [True, "blob"] == ['name="a"' in bodies[6], bodies[8]]
 
 
+@pytest.mark.usefixtures("lasting")
 async def test_a_stream_is_never_sent_empty(axios_tab: Tab, gate: Gate) -> None:
     """A stream that met a 401 is NotReplayable, with the token renewed; one that comes back is read as ever."""
     tab = await prepare(axios_tab)
@@ -193,6 +195,7 @@ async def test_giving_up_is_axioss_own(axios_tab: Tab, gate: Gate, adapter: str)
     assert 1 == len(gate.refreshes)
 
 
+@pytest.mark.usefixtures("lasting")
 @pytest.mark.parametrize("adapter", ADAPTERS)
 async def test_who_gets_a_token(axios_tab: Tab, world: World, adapter: str) -> None:
     """The session's origins alone; a request with an Authorization or credentials of its own keeps them."""
@@ -224,6 +227,7 @@ async def test_who_gets_a_token(axios_tab: Tab, world: World, adapter: str) -> N
     } == {name: sent[name] for name in ("plain", "own", "basic", "foreign", "detached")}  # fmt: skip
 
 
+@pytest.mark.usefixtures("lasting")
 @pytest.mark.parametrize("adapter", ADAPTERS)
 async def test_errors_quote_no_token(axios_tab: Tab, adapter: str) -> None:
     """What axios hands to logs, answers and errors alike, holds the request as the page made it."""
@@ -253,6 +257,7 @@ async def test_the_end_of_a_session_is_told_as_such(axios_tab: Tab, gate: Gate) 
     assert [] == gate.seen
 
 
+@pytest.mark.usefixtures("lasting")
 async def test_a_service_that_refuses_every_token_costs_one_refresh(axios_tab: Tab, gate: Gate) -> None:
     """Requests to it get their own 401."""
     tab = await prepare(axios_tab)

@@ -12,7 +12,7 @@ from tests.browser.gate import Gate
 from tests.browser.tabs import Tab
 from tests.system.processes import PASSWORD
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("lasting")]
 OK = (200, "zs")
 _SEND = """async ([name, messages]) => {
   const channel = new BroadcastChannel(name);

@@ -79,6 +79,7 @@ async def test_a_wrong_password_is_said(open_page: OpenPage) -> None:
     await expect(page.get_by_label("Password", exact=True)).to_have_value("")
 
 
+@pytest.mark.usefixtures("lasting")
 async def test_fifty_at_once_show_one_refresh(open_page: OpenPage, gate: Gate) -> None:
     """Fifty requests with a refused token: fifty 401s and replays on the timeline, across them the one refresh."""
     page = await opened(open_page)

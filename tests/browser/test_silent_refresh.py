@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.async_api import BrowserContext
 
-from tests.browser.conftest import ACCESS_TTL_S, OpenTab
+from tests.browser.conftest import LASTING_S, OpenTab
 from tests.browser.gate import Gate
 from tests.browser.tabs import STOPPED_CLOCK
 
@@ -40,21 +40,23 @@ async def test_fifty_over_an_expiry_cost_one_refresh(open_tab: OpenTab, gate: Ga
     assert 1 == len(gate.refreshes)
 
 
+@pytest.mark.usefixtures("lasting")
 async def test_calls_near_expiry_wait_for_nothing(open_tab: OpenTab, gate: Gate, context: BrowserContext) -> None:
-    """In the last tenth of a token's life calls go on with it, while one refresh runs in the background."""
+    """In the last minute of a token's life calls go on with it, while one refresh runs in the background."""
     await context.add_init_script(STOPPED_CLOCK)
-    tab = await open_tab()
+    tab = await open_tab(bind=False)  # a proof would be of another hour
     await tab.log_in()
-    await tab.advance_s(0.95 * ACCESS_TTL_S)
+    await tab.advance_s(LASTING_S - 30)
     gate.reset()
     gate.hold_answers()
 
     assert [OK] * 50 == await tab.fetch(50)
     gate.answers.set()
-    await tab.until(f"session.status.expiresInMs === {1000 * ACCESS_TTL_S}")
+    await tab.until(f"session.status.expiresInMs === {1000 * LASTING_S}")
     assert [200] == [seen.status for seen in gate.refreshes]
 
 
+@pytest.mark.usefixtures("lasting")
 async def test_fifty_refused_cost_one_refresh(open_tab: OpenTab, gate: Gate) -> None:
     """Fifty calls with a token that the resource service refuses: fifty 401s, one refresh, fifty replays."""
     tab = await open_tab()
@@ -69,6 +71,7 @@ async def test_fifty_refused_cost_one_refresh(open_tab: OpenTab, gate: Gate) -> 
     assert 50 == len(refused)
 
 
+@pytest.mark.usefixtures("lasting")
 async def test_a_reload_restores_the_session(open_tab: OpenTab, gate: Gate) -> None:
     """After a reload the session is there again, with its user, for one refresh and without a log-in."""
     tab = await open_tab()
@@ -130,6 +133,7 @@ async def test_who_gives_up_harms_nobody(open_tab: OpenTab, gate: Gate) -> None:
     assert 1 == len(gate.refreshes)
 
 
+@pytest.mark.usefixtures("lasting")
 async def test_a_late_401_refreshes_nothing(open_tab: OpenTab, gate: Gate) -> None:
     """A 401 for a token that has been replaced since is replayed with the new one, without a refresh."""
     tab = await open_tab()

@@ -72,6 +72,7 @@ async def test_a_tab_that_dies_leaves_its_refresh_to_the_next(open_tab: OpenTab,
     assert None is await tab.page.evaluate("() => localStorage.getItem(Object.keys(localStorage)[0] ?? '')")
 
 
+@pytest.mark.usefixtures("lasting")
 async def test_log_out_reaches_all_tabs(open_tab: OpenTab, context: BrowserContext, gate: Gate) -> None:
     """A log-out in one tab ends the session in all, at once and for good; no call leaves after it."""
     tabs = [await open_tab() for _ in range(3)]
@@ -87,6 +88,7 @@ async def test_log_out_reaches_all_tabs(open_tab: OpenTab, context: BrowserConte
     assert [["no_session", "logged_out"], ["no_session"]] == [await t.page.evaluate("() => told") for t in tabs[:2]]
 
 
+@pytest.mark.usefixtures("lasting")
 async def test_log_in_reaches_all_tabs(open_tab: OpenTab) -> None:
     """A log-in in one tab opens the session in all."""
     first, second = await open_tab(), await open_tab()
@@ -96,6 +98,7 @@ async def test_log_in_reaches_all_tabs(open_tab: OpenTab) -> None:
     assert [OK] == await second.fetch()
 
 
+@pytest.mark.usefixtures("lasting")
 async def test_a_call_is_never_sent_in_another_name(open_tab: OpenTab) -> None:
     """A call that was refused while another user logged in is given up, not replayed in that user's name."""
     first, second = await open_tab(), await open_tab()

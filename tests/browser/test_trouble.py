@@ -5,9 +5,9 @@ import asyncio
 import pytest
 from playwright.async_api import BrowserContext
 
-from tests.browser.conftest import ACCESS_TTL_S, OpenTab
+from tests.browser.conftest import LASTING_S, OpenTab
 from tests.browser.gate import Gate
-from tests.browser.tabs import STOPPED_CLOCK
+from tests.browser.tabs import HASTY_CLOCK, STOPPED_CLOCK, until_given_up
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 OK = (200, "zs")
@@ -67,16 +67,22 @@ async def test_failures_that_pass_log_nobody_out(open_tab: OpenTab, gate: Gate) 
     assert 1 == len({seen.key for seen in gate.refreshes})
 
 
-async def test_an_auth_service_that_stays_down_is_an_error_of_its_own(open_tab: OpenTab, gate: Gate) -> None:
+async def test_an_auth_service_that_stays_down_is_an_error_of_its_own(
+    open_tab: OpenTab, gate: Gate, context: BrowserContext
+) -> None:
     """All who wait get one error; nothing is asked in the background, and the session goes on afterwards."""
-    patient, *tabs = [await open_tab(), await open_tab(timeoutMs=1_500), await open_tab(timeoutMs=1_500)]
+    await context.add_init_script(HASTY_CLOCK)
+    patient, *tabs = [await open_tab() for _ in range(3)]
     await patient.log_in()
     await asyncio.gather(*(tab.until("session.status.state === 'active'") for tab in tabs))
     await asyncio.gather(*(tab.until_expired() for tab in tabs))
     gate.reset()
     gate.refuse = 1_000
 
-    assert [[(0, "AuthUnavailable")] * 5] * 2 == await asyncio.gather(*(tab.fetch(5) for tab in tabs))
+    calls = asyncio.gather(*(tab.fetch(5) for tab in tabs))
+    await gate.until_refreshes(1)
+    await until_given_up(calls, *tabs)
+    assert [[(0, "AuthUnavailable")] * 5] * 2 == await calls
     assert {"active"} == {(await tab.status())["state"] for tab in tabs}
     asked = len(gate.refreshes)
     assert asked < 12
@@ -85,14 +91,15 @@ async def test_an_auth_service_that_stays_down_is_an_error_of_its_own(open_tab: 
     assert [OK] == await patient.fetch()
 
 
+@pytest.mark.usefixtures("lasting")
 async def test_a_failed_background_refresh_is_not_repeated_by_every_call(
     open_tab: OpenTab, gate: Gate, context: BrowserContext
 ) -> None:
     """Calls go on with the token that there is, and leave the auth service alone until somebody has to wait for it."""
     await context.add_init_script(STOPPED_CLOCK)
-    tab = await open_tab()
+    tab = await open_tab(bind=False)  # a proof would be of another hour
     await tab.log_in()
-    await tab.advance_s(0.95 * ACCESS_TTL_S)
+    await tab.advance_s(LASTING_S - 3)
     gate.reset()
     gate.refuse, gate.refusal = 1, 404
 
@@ -100,18 +107,19 @@ async def test_a_failed_background_refresh_is_not_repeated_by_every_call(
     await tab.until("session.status.problem !== null && !session.status.refreshing")
     assert [OK] * 5 == await tab.fetch(5)
     assert (1, "AuthRejected") == (len(gate.refreshes), (await tab.status())["problem"])
-    await tab.advance_s(0.06 * ACCESS_TTL_S)
+    await tab.advance_s(4)  # the token has run out, and less has passed than background refreshes wait after a failure
     assert [OK] * 5 == await tab.fetch(5)
     assert [0, 200] == [seen.status for seen in gate.refreshes]
 
 
-async def test_down_at_load_is_not_logged_out(open_tab: OpenTab, gate: Gate) -> None:
+async def test_down_at_load_is_not_logged_out(open_tab: OpenTab, gate: Gate, context: BrowserContext) -> None:
     """A page that loads while the auth service is down knows nothing yet; when it is back, the session is, too."""
+    await context.add_init_script(HASTY_CLOCK)
     tab = await open_tab()
     await tab.log_in()
     await tab.page.reload()
     gate.refuse = 1_000
-    await tab.create_session(timeoutMs=2_000)
+    await until_given_up(asyncio.create_task(tab.create_session()), tab)
     before = await tab.status()
     gate.refuse = 0
 
