@@ -10,15 +10,22 @@ from pathlib import Path
 
 import pytest
 
+from dualtoken.auth_service.domain.clock import wall_clock
 from dualtoken.auth_service.domain.models import User
 from dualtoken.auth_service.settings import Settings
 from dualtoken.auth_service.store.sql import open_store
 from tests.auth_service.command_line import Run
-from tests.auth_service.running import FAST_HASHER, Auth
+from tests.auth_service.running import FAST_HASHER, Auth, ManualClock
 
 PASSWORD = "correct horse battery staple"
 # A title, a clear screen, C1's CSI, an override of the direction, an isolate, a mark, a line separator.
 ACTING = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202egpj.exe\u2066\u200f\u2028"
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """A clock that stands still now: commands read the machine's, by which a session may be over."""
+    return ManualClock(wall_clock())
 
 
 def acts(text: str) -> set[str]:
