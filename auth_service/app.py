@@ -250,7 +250,7 @@ def _access_tokens(keys: list[Jwk], settings: Settings) -> AccessTokens:
 def _refresh_tokens(keys: list[Jwk], settings: Settings) -> RefreshTokens:
     _require_apart(keys, settings, settings.access_keys)
     if any(key["kty"] != "oct" for key in keys):
-        raise StartupError(f"{settings.refresh_keys}: refresh tokens are signed by shared keys alone (alg HS256)")
+        raise StartupError(f"{settings.refresh_keys}: only symmetric keys sign refresh tokens (alg HS256)")
     return RefreshTokens(built.refresh_keys(keys))
 
 

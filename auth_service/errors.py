@@ -1,4 +1,4 @@
-"""Every way in which the auth service says no.
+"""The errors of the auth service.
 
 ::
 
@@ -29,7 +29,7 @@
     ├── Busy                      503 busy, with Retry-After
     ├── IssuerUnavailable         503 issuer_unavailable, with Retry-After (grant_errors.py)
     └── Unavailable               503 unavailable, with Retry-After
-    StartupError                  never leaves as an answer: the command line prints it and exits 2
+    StartupError                  never an answer: the command line prints it and exits 2
 """
 
 from enum import StrEnum
@@ -57,7 +57,7 @@ class InvalidRequest(AuthError):
 
 
 class NoToken(InvalidRequest):
-    """A page that may hold a cookie sent none, nor a body: it has no session."""
+    """A page sent neither a cookie nor a token in the body: it has no session."""
 
     reason = "no_token"
 
@@ -66,20 +66,20 @@ class NoToken(InvalidRequest):
 
 
 class UnsupportedGrantType(AuthError):
-    """``grant_type`` is not one that this endpoint serves (RFC 6749 §5.2), which are *served*."""
+    """The endpoint does not serve this ``grant_type`` (RFC 6749 §5.2); it serves *served*."""
 
     code = "unsupported_grant_type"
 
     def __init__(self, *served: str) -> None:
         super().__init__("not served")
-        self.description = f"The grant_type is none that is served here: {', '.join(served)}."
+        self.description = f"This grant_type is not served here; supported: {', '.join(served)}."
 
 
 class InvalidScope(AuthError):
-    """More was asked for than there is, or it is no scope at all (RFC 6749 §5.2)."""
+    """The scope exceeds the session's, or is malformed (RFC 6749 §5.2)."""
 
     code = "invalid_scope"
-    description = "scope must be words of the session's own scope, each followed by one blank but the last."
+    description = "scope must be a part of the session's scope, space-delimited."
 
 
 class Reason(StrEnum):
@@ -93,7 +93,7 @@ class Reason(StrEnum):
 
 
 class InvalidGrant(AuthError):
-    """The refresh token is refused, for good (RFC 6749 §5.2). ``forgets_cookies``: it came in one, now worthless."""
+    """The refresh token is refused for good (RFC 6749 §5.2). ``forgets_cookies``: the cookies that held it."""
 
     code = "invalid_grant"
 
@@ -114,26 +114,26 @@ class InvalidGrant(AuthError):
 
 
 class InvalidDpopProof(AuthError):
-    """A bound session was presented without a good proof of its key (RFC 9449 §5). Nothing is spent, nothing ends.
+    """A bound session was presented without a valid proof of its key (RFC 9449 §5). Nothing is spent, nothing ends.
 
     Args:
-        problem: what is wrong with the proof; it quotes nothing of it.
-        reason: ``unproven`` where nothing is wrong with it, but the session is bound to another key, or there is none.
+        problem: the fault of the proof, without quoting it.
+        reason: ``unproven`` if there is no proof, or a valid one of another key.
     """
 
     code = "invalid_dpop_proof"
 
     def __init__(self, problem: str, *, reason: str | None = None) -> None:
         super().__init__(problem)
-        self.description = f"The DPoP proof is not good: {problem}."
+        self.description = f"The DPoP proof is invalid: {problem}."
         self.reason = reason
 
 
 class UseDpopNonce(AuthError):
-    """A proof is stale: the client repeats the request with this nonce in a fresh one (RFC 9449 §8).
+    """A proof is stale: the client must repeat the request with this nonce in a new one (RFC 9449 §8).
 
     Args:
-        nonce: goes into the header ``DPoP-Nonce`` of the answer.
+        nonce: for the answer's header ``DPoP-Nonce``.
     """
 
     code = "use_dpop_nonce"
@@ -161,9 +161,9 @@ class InvalidToken(AuthError):
 
 
 class WrongSecret(InvalidToken):
-    """A secret that came as a bearer token is another."""
+    """The secret sent as a bearer token is wrong."""
 
-    description = "The secret in the Authorization header is not the one that opens this."
+    description = "The secret in the Authorization header is wrong."
 
 
 class CredentialsMissing(InvalidToken):
@@ -190,7 +190,7 @@ class ForeignPage(AuthError):
 
 
 class RefreshNotByPost(AuthError):
-    """``GET /refresh``, say: what stands in a URL ends in logs and histories."""
+    """A refresh by another method, such as ``GET``: tokens in a URL end up in logs and histories."""
 
     status = 405
     code = "method_not_allowed"
@@ -222,7 +222,7 @@ class UsernameTaken(AuthError):
 
 
 class PreconditionFailed(AuthError):
-    """The user is not what ``If-Match`` or ``If-None-Match`` says (RFC 9110 §13.1): somebody else was faster."""
+    """``If-Match`` or ``If-None-Match`` does not match the user (RFC 9110 §13.1), who was changed meanwhile."""
 
     status = 412
     code = "precondition_failed"
@@ -230,7 +230,7 @@ class PreconditionFailed(AuthError):
 
 
 class RequestTimeout(AuthError):
-    """The body did not come in time (RFC 9110 §15.5.9)."""
+    """The body did not arrive in time (RFC 9110 §15.5.9)."""
 
     status = 408
     code = "request_timeout"
@@ -277,12 +277,12 @@ class Busy(AuthError):
 
     status = 503
     code = "busy"
-    description = "Too many log-ins at once."
+    description = "Too many concurrent logins."
     retry_after_s = 1
 
 
 class Unavailable(AuthError):
-    """The database cannot answer; nothing was changed as far as can be known."""
+    """The database cannot answer; normally nothing was changed."""
 
     status = 503
     code = "unavailable"
@@ -291,10 +291,10 @@ class Unavailable(AuthError):
 
 
 class ClockDiffers(Unavailable):
-    """This machine's clock cannot be right: whatever is said of a token's age could be wrong."""
+    """This machine's clock is implausible, so any token's age could be wrong."""
 
     description = "The clock of the service differs from its database's."
 
 
 class StartupError(StartProblem):
-    """A problem that keeps a command from starting; its text is one line that names the cause."""
+    """A problem that prevents a command from starting; its text is one line that names the cause."""

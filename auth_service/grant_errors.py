@@ -1,4 +1,4 @@
-"""Why a grant other than a refresh token opens no session."""
+"""The errors of grants other than a refresh token."""
 
 from enum import StrEnum
 from typing import ClassVar
@@ -29,8 +29,8 @@ class InvalidAssertion(AuthError):
     """An assertion opens no session (RFC 7523 §3.1). Nothing is spent, nobody is created.
 
     Args:
-        reason: for the program.
-        problem: for its developer; it quotes nothing of the assertion.
+        reason: for programs.
+        problem: for developers; it does not quote the assertion.
     """
 
     code = "invalid_grant"
@@ -38,7 +38,7 @@ class InvalidAssertion(AuthError):
     def __init__(self, reason: AssertionProblem, problem: str) -> None:
         super().__init__(f"{reason.value}: {problem}")
         self.reason = reason.value
-        self.description = f"The assertion is not good: {problem}."
+        self.description = f"The assertion is invalid: {problem}."
 
 
 class CodeProblem(StrEnum):
@@ -53,7 +53,7 @@ class CodeProblem(StrEnum):
 
 
 class InvalidSessionCode(AuthError):
-    """A session code is refused, for good. One that was used before has ended the session that it opened."""
+    """A session code is refused for good. Presenting a used code ends the session that it opened."""
 
     code = "invalid_grant"
 
@@ -73,9 +73,9 @@ class InvalidSessionCode(AuthError):
 
 
 class IssuerUnavailable(AuthError):
-    """The keys of an assertion's issuer cannot be fetched, or not be used; nothing was opened."""
+    """The keys of an assertion's issuer cannot be fetched or used; nothing was opened."""
 
     status = 503
     code = "issuer_unavailable"
-    description = "The keys of the assertion's issuer cannot be had."
+    description = "The keys of the assertion's issuer cannot be fetched."
     retry_after_s = 5

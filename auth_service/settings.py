@@ -177,7 +177,7 @@ class Settings(ServiceSettings):
     def _path_is_no_content(cls, value: Path | None) -> Path | None:
         # AUTH_X_FILE names a file that holds the path. A path that cannot be opened is printed: keys must not be.
         if value is not None and (len(str(value).splitlines()) > 1 or str(value).lstrip().startswith("{")):
-            raise ValueError("must be a path, not what the file holds")
+            raise ValueError("must be a path, not the content of a file")
         return value
 
     @field_validator("service_secret", "backend_secret")

@@ -1,7 +1,7 @@
-"""An async client that renews its tokens so quietly that nobody notices.
+"""An async client that refreshes its tokens without the caller noticing.
 
-The names below are loaded when they are first used: a command that only reads the token file needs no HTTP library,
-and nobody who keeps tokens in a file needs a key ring.
+The names below are imported at their first use: a command that only reads the token file needs no HTTP library, and
+a program that keeps tokens in a file needs no key ring.
 """
 
 from importlib import import_module

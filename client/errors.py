@@ -1,17 +1,17 @@
-"""What can go wrong, as types.
+"""The errors of the client.
 
 ::
 
     ClientError
     ├── ConfigurationError       an address or option that cannot work or would expose tokens (also a ValueError)
-    ├── InvalidCredentials       login: the auth service knows no such user and password
+    ├── InvalidCredentials       login: unknown user or wrong password
     ├── LoginRequired            there is no session, or it has ended: ``reason`` says why; only a login helps
     ├── AuthUnavailable          network, timeout, 429, 5xx: nothing is lost, try again (``retry_after``)
     │   └── RefreshUnavailable       the same, from a refresh
-    ├── AuthRejected             an answer of the auth service that makes no sense: a matter for its operator
+    ├── AuthRejected             the auth service's answer makes no sense: its operator must fix it
     │   └── RefreshRejected          the same, from a refresh
-    ├── NotReplayable            a 401 met a body that cannot be sent twice: make the body anew and repeat the call
-    └── StorageError             the stored tokens cannot be read or kept
+    ├── NotReplayable            a 401 met a body that cannot be sent twice: create the body again and repeat the call
+    └── StorageError             tokens cannot be read or stored
 
 No message holds a token, a password or a body.
 """
@@ -38,7 +38,7 @@ class ConfigurationError(ClientError, ValueError):
 
 
 class InvalidCredentials(ClientError):
-    """The auth service knows no such user and password."""
+    """Unknown user or wrong password."""
 
 
 class LoginRequired(ClientError):
@@ -47,7 +47,7 @@ class LoginRequired(ClientError):
     Attributes:
         reason: ``no_session`` (never logged in here), ``logged_out``, or the ``reason`` of the auth service's
             ``invalid_grant``: ``expired``, ``revoked``, ``reused``, ``unknown``, ``malformed``; or ``key_lost``: the
-            session is bound to a key that is not here any more.
+            session is bound to a key that has been lost.
     """
 
     def __init__(self, reason: str = "no_session") -> None:
@@ -59,7 +59,7 @@ class LoginRequired(ClientError):
 
 
 class AuthUnavailable(ClientError):
-    """The auth service could not be reached, or asked to be left alone for a while. Nothing is lost.
+    """The auth service could not be reached, or asked clients to wait. Nothing is lost.
 
     Attributes:
         retry_after: seconds that the service asked to wait (RFC 9110 §10.2.3), or None.
@@ -75,11 +75,11 @@ class AuthUnavailable(ClientError):
 
 
 class RefreshUnavailable(AuthUnavailable):
-    """A refresh found no auth service to talk to. The session goes on when it is back."""
+    """A refresh could not reach the auth service. The session continues when it is back."""
 
 
 class AuthRejected(ClientError):
-    """The auth service answered something that makes no sense."""
+    """The auth service's answer makes no sense."""
 
 
 class RefreshRejected(AuthRejected):
@@ -87,8 +87,8 @@ class RefreshRejected(AuthRejected):
 
 
 class NotReplayable(ClientError):
-    """A 401 met a body that cannot be sent twice. The token has been renewed: make the body anew and repeat."""
+    """A 401 met a body that cannot be sent twice. The token has been refreshed: create the body again and repeat."""
 
 
 class StorageError(ClientError):
-    """The stored tokens cannot be read or kept."""
+    """Tokens cannot be read or stored."""

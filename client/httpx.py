@@ -37,7 +37,7 @@ _CHALLENGE = "WWW-Authenticate"
 
 
 class BearerAuth(_Auth):
-    """Signs requests to *origins*, and repeats those whose token was refused.
+    """Signs requests to *origins*, and repeats them if the token is refused.
 
     Leaves a caller's own ``Authorization`` alone. httpx takes the header off where a redirect leaves the origin; that
     answer is the caller's.
@@ -156,7 +156,7 @@ def _require_replayable(request: "httpx.Request", refused: "httpx.Response") -> 
     problem = f"{request.method} {request.url.path} was answered 401, and "
     # A file or an iterator that has been sent would be sent empty now, and the server would say 200.
     if getattr(request.stream, "_is_stream_consumed", False) or not _is_seekable(request):
-        raise NotReplayable(f"{problem}its body cannot be sent twice: make it anew and repeat the call")
+        raise NotReplayable(f"{problem}its body cannot be sent twice: create it again and repeat the call")
     try:
         _ = refused.content
     except RuntimeError:  # the library reads it before the repetition, and would name no cause

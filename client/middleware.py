@@ -1,4 +1,4 @@
-"""BearerAuth: signs requests, and replays those whose token was refused."""
+"""BearerAuth: signs requests, and replays them if the token is refused."""
 
 import asyncio
 import sys
@@ -23,26 +23,26 @@ class TokenProvider(Protocol):
         """Return an access token that is good now and is not *rejected*."""
 
     def is_too_fresh(self, refused: str) -> bool:
-        """Tell whether *refused* has just come from a refresh: another one would mend nothing. No I/O."""
+        """Tell whether *refused* has just come from a refresh: another one would not help. No I/O."""
 
 
 class BearerAuth:
     """An aiohttp client middleware (aiohttp ≥ 3.14): ``ClientSession(middlewares=[BearerAuth(tokens, origins=[…])])``.
 
-    Signs requests to *origins*, each redirect hop judged anew, and WebSocket handshakes. Leaves a caller's own
-    ``Authorization`` alone, and takes the place of one from ``.netrc``.
+    Signs requests to *origins*, including WebSocket handshakes, and decides anew at each redirect hop. Leaves a
+    caller's own ``Authorization`` alone, and replaces one from ``.netrc``.
 
-    Answers a 401 that asks for a bearer token by a replay with a renewed token, three times at most, while each 401 met
-    another token than the last. A token that is refused twice is the caller's 401; so is one that a service refuses
-    though it has just come from a refresh, and for a minute that service's refusals start no further refresh.
+    Replays a request after a 401 that asks for a bearer token, with a refreshed token, at most three times and only
+    while each 401 rejects another token than the last. If a token is refused twice, the caller gets the 401; likewise
+    if a service refuses a token that has just come from a refresh. Its 401s then start no further refresh for a minute.
 
     Args:
         tokens: a :class:`TokenSource`.
-        origins: who may see a token, as ``scheme://host[:port]``.
+        origins: the origins that may get a token, as ``scheme://host[:port]``.
         allow_insecure: permit plain http to a host that is not this machine.
 
     Raises:
-        ConfigurationError: no origin, or one that is none or would expose tokens; a source for threads.
+        ConfigurationError: no origin, or one that is malformed or would expose tokens; a source for threads.
     """
 
     def __init__(self, tokens: TokenProvider, *, origins: Collection[str | URL], allow_insecure: bool = False) -> None:
@@ -57,8 +57,8 @@ class BearerAuth:
         """Send *request*, signed if it may be.
 
         Raises:
-            LoginRequired, RefreshUnavailable, RefreshRejected: there is no token to be had.
-            NotReplayable: a 401 met a body that cannot be sent twice; the token has been renewed.
+            LoginRequired, RefreshUnavailable, RefreshRejected: no token is available.
+            NotReplayable: a 401 met a body that cannot be sent twice; the token has been refreshed.
         """
         headers, service = request.headers, origin(request.url)
         # Middlewares run again on every redirect hop: never sign a foreign one.
@@ -111,6 +111,6 @@ def _require_replayable(request: ClientRequest, refused: ClientResponse) -> None
     # An iterator that has been sent would be sent empty now, and the server would say 200.
     if request.body and request.body.consumed:
         problem = f"{request.method} {request.url.path} was answered 401, and its body cannot be sent twice"
-        raise NotReplayable(f"{problem}: make it anew and repeat the call") from ClientResponseError(
+        raise NotReplayable(f"{problem}: create it again and repeat the call") from ClientResponseError(
             refused.request_info, refused.history, status=refused.status, message=refused.reason or ""
         )

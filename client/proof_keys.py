@@ -1,4 +1,4 @@
-"""Keys that a session can be bound to (DPoP, RFC 9449): whoever steals its refresh token alone has nothing."""
+"""Keys to which a session can be bound (DPoP, RFC 9449): its refresh token alone is then worthless to a thief."""
 
 import base64
 import hashlib
@@ -16,7 +16,7 @@ _COORDINATE_BYTES: Final = 32  # of P-256 (RFC 7518 §6.2.1.2), and of each half
 
 
 class ProofKey(Protocol):
-    """A private key that signs proofs. It may lie where nobody can read it: in a TPM, an HSM, a key store.
+    """A private key that signs proofs. It may be unreadable: in a TPM, an HSM, a key store.
 
     Attributes:
         algorithm: ``ES256`` (RFC 7518 §3.1), or ``Ed25519`` (RFC 9864 §2.2) by this name or its older one, ``EdDSA``.
@@ -25,7 +25,7 @@ class ProofKey(Protocol):
 
     @property
     def algorithm(self) -> str:
-        """How it signs."""
+        """The algorithm of its signatures."""
 
     @property
     def public_jwk(self) -> Mapping[str, str]:
@@ -40,13 +40,13 @@ class ProofKey(Protocol):
 
 
 def thumbprint(jwk: Mapping[str, str]) -> str:
-    """Return the SHA-256 thumbprint of a public key (RFC 7638), by which the auth service knows it."""
+    """Return the SHA-256 thumbprint of a public key (RFC 7638), which identifies it at the auth service."""
     text = json.dumps(dict(jwk), separators=(",", ":"), sort_keys=True)
     return encoded(hashlib.sha256(text.encode()).digest())
 
 
 def key_path(token_file: Path) -> Path:
-    """Return where the key of the sessions in a token file lies: beside the file itself, whatever links lead there."""
+    """Return the path of the key of the sessions in a token file: beside the file itself, with links resolved."""
     place = token_file.resolve()
     return place.with_name(f"{place.name}.dpop.pem")
 

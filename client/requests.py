@@ -24,7 +24,7 @@ _WHOLE = str | bytes | bytearray | memoryview  # a body that can be sent any num
 
 
 class BearerAuth(AuthBase):
-    """Signs requests to *origins*, and repeats those whose token was refused.
+    """Signs requests to *origins*, and repeats them if the token is refused.
 
     Leaves a caller's own ``Authorization`` alone. requests takes the header off where a redirect leaves the host; such
     an answer is the caller's.
@@ -118,7 +118,7 @@ def _repeated(
         # An iterator that has been sent would be sent empty now, and the server would say 200.
         if began_at is None:
             problem = f"{request.method} {request.path_url} was answered 401, and its body cannot be sent twice"
-            raise NotReplayable(f"{problem}: make it anew and repeat the call")
+            raise NotReplayable(f"{problem}: create it again and repeat the call")
         body.seek(began_at)
     request.headers["Authorization"] = f"Bearer {token}"
     repeated: requests.Response = response.connection.send(request, **options)

@@ -1,4 +1,4 @@
-"""TokenSource: one refresh for everybody."""
+"""TokenSource: one refresh for all callers."""
 
 import asyncio
 import logging
@@ -35,32 +35,32 @@ BACKGROUND_PAUSE_S: Final = 5.0  # after a background refresh that failed
 
 
 class TokenSource:
-    """Hands out access tokens of one session, and renews them so that nobody notices.
+    """Provides access tokens of one session, and refreshes them without the caller noticing.
 
-    For one event loop at a time; it may be used under another one when that is closed, or after :meth:`aclose`.
+    It serves one event loop at a time; another one may use it when that is closed, or after :meth:`aclose`.
 
     Args:
-        auth_url: address of the auth service; a path is kept.
-        storage: where the session is kept; None: in memory.
-        refresh_timeout_s: how long one refresh may take, retries and waiting for other processes included.
-        session: used for the calls to the auth service if given, its middlewares bypassed; never closed.
+        auth_url: URL of the auth service; a path is kept.
+        storage: where the session is stored; None: in memory.
+        refresh_timeout_s: how long one refresh may take, including retries and waiting for other processes.
+        session: makes the calls to the auth service if given, its middlewares bypassed; never closed.
         clock: seconds that pass, awake or asleep.
-        wall_clock: seconds since the epoch; only for what the storage tells other processes.
+        wall_clock: seconds since the epoch; only for times that the storage shares with other processes.
         on_refresh: called once for each refresh with the new :class:`Tokens`; plain or async.
         on_login_required: called once when the session turns out to be gone, with the :class:`LoginRequired`.
         allow_insecure: permit plain http to a host that is not this machine.
         dpop: bind sessions to a key (RFC 9449 §5), so that a stolen refresh token alone is worthless: a
-            :class:`ProofKey`, or True for one where the tokens are: beside the file, in the key ring, in memory. A
-            session that another process has bound to that key goes on in any case.
-        scope: what each refresh narrows the access token to (RFC 6749 §6); None: the session's. The session keeps its
-            own, and the access token of the login has all of it. Who shares a storage asks for the same.
+            :class:`ProofKey`, or True for one stored with the tokens: beside the file, in the key ring, in memory. A
+            session that another process has bound to that key continues in any case.
+        scope: the scope to which each refresh narrows the access token (RFC 6749 §6); None: the session's. The session
+            keeps its own, and the login's access token has all of it. Sources that share a storage must use the same.
 
     Attributes:
         stats: counters; see :class:`Stats`.
 
     Raises:
         ConfigurationError: an address that cannot work or would expose tokens; a timeout that is not positive and
-            finite; a key that cannot be had; a scope that is none.
+            finite; a key that is not available; a malformed scope.
         StorageError: the file of the key, or the key ring, cannot be used.
     """
 
@@ -99,7 +99,7 @@ class TokenSource:
         self._background_not_before = float("-inf")
 
     async def __aenter__(self) -> Self:
-        """Return the source itself: nothing is opened before it is needed."""
+        """Return the source itself; connections open at their first use."""
         self._is_closed = False
         return self
 
@@ -112,13 +112,13 @@ class TokenSource:
 
     @property
     def current(self) -> Tokens | None:
-        """The tokens in memory, without asking anybody; None before the first use and after the session's end."""
+        """The tokens in memory, without a request; None before the first use and after the session's end."""
         return None if self._state.timed is None else self._state.timed.tokens
 
     async def token(self, *, rejected: str | None = None) -> str:
-        """Return an access token that may be used now.
+        """Return a usable access token.
 
-        One that is good and not *rejected* is returned without a suspension point.
+        A valid token other than *rejected* is returned without a suspension point.
 
         Args:
             rejected: an access token that a resource server has answered with 401.
@@ -126,7 +126,7 @@ class TokenSource:
         Raises:
             LoginRequired: there is no session, or it has ended.
             RefreshUnavailable: no auth service within ``refresh_timeout_s``; nothing is lost.
-            RefreshRejected: the auth service answers nonsense; nothing is lost.
+            RefreshRejected: the auth service's answer makes no sense; nothing is lost.
             StorageError: there may be a session, but the storage cannot be read.
             RuntimeError: another event loop uses this source, and is open.
         """
@@ -158,19 +158,19 @@ class TokenSource:
         return timed.tokens.access_token
 
     def is_too_fresh(self, refused: str) -> bool:
-        """Tell whether a refresh cannot mend the refusal of *refused*, as each yes is counted.
+        """Tell whether a refresh would not help after the refusal of *refused*; each yes is counted.
 
-        Yes: it is the current token, came from a refresh less than a minute ago, and should be good by its own life.
+        Yes: it is the current token, came from a refresh less than a minute ago, and has not expired.
         """
         fresh = self._state.is_fresh(refused)
         self.stats.refused_fresh += fresh
         return fresh
 
     async def login(self, username: str, password: str) -> Tokens:
-        """Open a session in place of the one there may be. A refresh under way gives way to it.
+        """Open a session and replace any earlier one. A running refresh gives way to it.
 
         Raises:
-            InvalidCredentials: the current session, if any, goes on.
+            InvalidCredentials: the current session, if any, continues.
             AuthUnavailable, AuthRejected: likewise.
             RuntimeError: another event loop uses this source, and is open.
         """
@@ -189,13 +189,13 @@ class TokenSource:
         return tokens
 
     async def logout(self, *, everywhere: bool = False) -> None:
-        """End the session here first, then at the auth service. A refresh under way gives way to it.
+        """End the session here first, then at the auth service. A running refresh gives way to it.
 
         Args:
             everywhere: end all sessions of the user.
 
         Raises:
-            AuthUnavailable, AuthRejected: it has ended here, but the auth service could not be told.
+            AuthUnavailable, AuthRejected: it has ended here, but not at the auth service.
             StorageError: it has ended, but the dead tokens could not be removed from the storage.
             RuntimeError: another event loop uses this source, and is open.
         """
@@ -221,10 +221,10 @@ class TokenSource:
             raise StorageError("logged out, but the stored tokens could not be removed")
 
     async def aclose(self, *, grace_s: float = CLOSE_GRACE_S) -> None:
-        """Let a refresh under way come in, for *grace_s* seconds, and stop all else.
+        """Wait for a running refresh, at most *grace_s* seconds, and stop everything else.
 
-        The source can be used again, but refreshes nothing in the background until it is entered or logged in again.
-        A callback may call this, too: it is not waited for.
+        The source can be used again, but starts no background refresh until it is entered or logged in again.
+        A callback may call this, too; that callback is not waited for.
 
         Raises:
             RuntimeError: another event loop uses this source, and is open.

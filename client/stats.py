@@ -1,4 +1,4 @@
-"""What a token source has done so far."""
+"""Counters of a token source."""
 
 from dataclasses import dataclass
 
@@ -8,17 +8,17 @@ class Stats:
     """Counters since the source was made.
 
     Attributes:
-        refreshes: answers with new tokens that were taken up.
-        coalesced: callers that waited for a refresh which somebody else had begun.
-        late_401s: rejections of a token that had already been replaced: they cost nothing.
-        adopted: tokens taken over from the storage, where another process or an earlier run had put them.
+        refreshes: answers with new tokens that were accepted.
+        coalesced: callers that joined a running refresh.
+        late_401s: rejections of a token that had already been replaced: they cost no refresh.
+        adopted: tokens read from the storage, written by another process or an earlier run.
         retries: refresh requests sent again after a network error, a timeout, a 429 or a 5xx.
-        resumed: refreshes that repeated a request which an earlier run, or another process, had left unanswered.
-        background: refreshes begun ahead of expiry, nobody waiting.
+        resumed: refreshes that repeated an unanswered request of an earlier run or another process.
+        background: refreshes started before expiry, without waiting callers.
         refused_fresh: refusals of tokens that had just come from a refresh: passed on, since another refresh would
-            mend nothing.
-        discarded: late answers thrown away, and revoked, because a login or logout came between.
-        journal_failures: refresh requests that could not be written down before they were sent.
+            not help.
+        discarded: late answers discarded and revoked because of a login or logout meanwhile.
+        journal_failures: refresh requests that could not be journalled before they were sent.
         save_failures: tokens that could not be stored at once; they are kept in memory and tried again.
         callback_failures: exceptions in ``on_refresh`` and ``on_login_required``.
     """

@@ -1,4 +1,4 @@
-"""Reading JSON that somebody else may have written: types are exact, and no error quotes a value.
+"""Reading untrusted JSON: types are exact, and no error quotes a value.
 
 The texts read here are full of tokens: a parser that shows its input in an error would print them.
 """
@@ -13,7 +13,7 @@ class Malformed(ValueError):
 
 
 class JsonObject:
-    """One object of a JSON text, whose members are read by name. Members that nobody reads are ignored.
+    """One object of a JSON text, whose members are read by name. Unread members are ignored.
 
     A member that is missing, or is null, has the default; without a default it is malformed.
 

@@ -1,4 +1,4 @@
-"""TokenSource for threads: the same methods, blocking. Threads share one refresh as coroutines do.
+"""TokenSource for threads: the same methods, blocking. Threads share one refresh, like coroutines.
 
 The source lives on an event loop of its own, in one background thread.
 """
@@ -24,17 +24,16 @@ T = TypeVar("T")
 
 
 class TokenSource:
-    """Hands out access tokens of one session to any number of threads, and renews them so that nobody notices.
+    """Provides access tokens of one session to any number of threads, and refreshes them without the caller noticing.
 
-    A context manager; :meth:`close` ends the background thread. It is no daemon of yours: nothing of it keeps the
-    interpreter from ending.
+    A context manager; :meth:`close` ends the background thread, which does not keep the interpreter from exiting.
 
     Args:
-        auth_url: address of the auth service; a path is kept.
+        auth_url: URL of the auth service; a path is kept.
         options: those of :class:`dualtoken.client.TokenSource`. Callbacks run in the background thread.
 
     Raises:
-        ConfigurationError: as there; or gevent has patched the interpreter, where no event loop runs.
+        ConfigurationError: as there; or gevent has patched the interpreter, so that no event loop runs.
     """
 
     def __init__(self, auth_url: str | URL, **options: Any) -> None:
@@ -45,7 +44,7 @@ class TokenSource:
         self._background: _Background | None = None
 
     def __enter__(self) -> Self:
-        """Return the source itself: nothing is opened before it is needed."""
+        """Return the source itself; connections open at their first use."""
         return self
 
     def __exit__(
@@ -60,16 +59,16 @@ class TokenSource:
 
     @property
     def current(self) -> Tokens | None:
-        """The tokens in memory, without asking anybody."""
+        """The tokens in memory, without a request."""
         return self._source.current
 
     def token(self, *, rejected: str | None = None) -> str:
-        """Return an access token that may be used now; see ``dualtoken.client.TokenSource.token``.
+        """Return a usable access token; see ``dualtoken.client.TokenSource.token``.
 
         Raises:
             LoginRequired, RefreshUnavailable, RefreshRejected, StorageError: as there.
-            RuntimeError: this process was forked from the one that made the source; a callback asks, in the background
-                thread; or the interpreter is ending.
+            RuntimeError: this process was forked from the one that made the source; a callback calls this in the
+                background thread; or the interpreter is exiting.
         """
         usable = self._source.usable(rejected)
         if usable is not None and os.getpid() == self._pid:
@@ -77,11 +76,11 @@ class TokenSource:
         return self._run(self._source.token(rejected=rejected))
 
     def is_too_fresh(self, refused: str) -> bool:
-        """Tell whether a refresh cannot mend the refusal of *refused*."""
+        """Tell whether a refresh would not help after the refusal of *refused*."""
         return self._source.is_too_fresh(refused)
 
     def login(self, username: str, password: str) -> Tokens:
-        """Open a session in place of the one there may be. Raises: as the asynchronous method."""
+        """Open a session and replace any earlier one. Raises: as the asynchronous method."""
         return self._run(self._source.login(username, password))
 
     def logout(self, *, everywhere: bool = False) -> None:
@@ -89,9 +88,9 @@ class TokenSource:
         self._run(self._source.logout(everywhere=everywhere))
 
     def close(self) -> None:
-        """Let a refresh under way come in, for a while, and end the background thread. The source can be used again.
+        """Wait a while for a running refresh, and end the background thread. The source can be used again.
 
-        Threads that still wait then get a RefreshUnavailable; those that come meanwhile wait, and start it anew.
+        Threads that still wait then get a RefreshUnavailable; threads that call meanwhile wait, and start it again.
 
         Raises:
             RuntimeError: called back in the background thread.

@@ -1,4 +1,4 @@
-"""How a command of a service meets its terminal: its name, its streams, and what it says when it cannot start."""
+"""The terminal side of a service's command: its name, its streams, and its start-up errors."""
 
 import io
 import os

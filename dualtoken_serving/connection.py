@@ -139,7 +139,7 @@ class JsonRequestHandler(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002 - quotes the request: never used, only taken
     ) -> web.StreamResponse:
-        """Answer an unparsable request, or a failure that nobody expected: the trace is for the log alone."""
+        """Answer an unparsable request or an unexpected failure: the traceback is for the log alone."""
         if _quotes_an_expectation(request, exc):
             status = HTTPStatus.EXPECTATION_FAILED
         if status < HTTPStatus.INTERNAL_SERVER_ERROR:

@@ -1,4 +1,4 @@
-"""The one shape of every error answer (RFC 6749 §5.2)."""
+"""The format of every error answer (RFC 6749 §5.2)."""
 
 import json
 from http import HTTPStatus

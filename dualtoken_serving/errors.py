@@ -1,11 +1,11 @@
-"""What keeps a service from starting."""
+"""Problems that prevent a service from starting."""
 
 
 class StartProblem(Exception):
-    """Something that the operator must mend before a service can start: exit status 2.
+    """A problem that the operator must fix before a service can start: exit status 2.
 
     Attributes:
-        problems: one line for each.
+        problems: one line each.
     """
 
     def __init__(self, *problems: str) -> None:

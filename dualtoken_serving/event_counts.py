@@ -1,4 +1,4 @@
-"""How often each event of level warning and above was logged: what an alert goes by where nobody searches logs."""
+"""Counts each logged event of level warning and above, for alerts without a log search."""
 
 from collections import Counter as Tally
 from typing import Any
@@ -21,7 +21,7 @@ def count_event(_logger: Any, _method: str, event: EventDict) -> EventDict:
 
 
 class EventCounts:
-    """What Prometheus is told of them: a counter by level and event, of what this worker logs from now on."""
+    """A Prometheus counter by level and event, of this worker's lines from now on."""
 
     def __init__(self, name: str, registry: CollectorRegistry) -> None:
         self._counter = Counter(

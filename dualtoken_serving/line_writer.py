@@ -1,4 +1,4 @@
-"""Lines for a descriptor whose reader may stall: nobody who logs waits for it."""
+"""Lines for a descriptor whose reader may stall: no logging caller waits for it."""
 
 import atexit
 import contextlib

@@ -1,4 +1,4 @@
-"""Logs: JSON lines on standard error, of a service and of the libraries that it stands on."""
+"""Logs: JSON lines on standard error, of a service and its libraries."""
 
 import io
 import logging

@@ -1,4 +1,4 @@
-"""What one service tells Prometheus: of one process, or added up over all workers, through files in a folder.
+"""One service's metrics for Prometheus: of one process, or added up over all workers through files in a folder.
 
 Source: prometheus_client's multiprocess mode. A worker that ends leaves its counts behind; only its gauges go.
 """
@@ -90,7 +90,7 @@ class Metrics:
         self._events.take()
 
     async def text(self) -> bytes:
-        """Return what Prometheus reads, no older than a second, whoever asks: the call is open to everybody."""
+        """Return the metrics, at most a second old for all callers: the call is public."""
         return await self._text()
 
     async def _render(self) -> bytes:

@@ -1,4 +1,4 @@
-"""Origins of web pages, as browsers write them in ``Origin``: compared as texts, any other spelling never matches."""
+"""Origins of web pages in the browsers' spelling: they are compared as strings, so any other never matches."""
 
 import ipaddress
 import re

@@ -1,4 +1,4 @@
-"""Serve from this process until it is told to stop, and what several processes need as well (see ``workers``).
+"""Serve from this process until a signal stops it; shared with several processes (see ``workers``).
 
 The socket is bound first, so that a port in use is one clear line. SIGTERM ends in order: stop accepting, finish what
 is in flight, exit 0.
@@ -80,7 +80,7 @@ class Serving:
         return context
 
     def make_runner(self, app: web.Application) -> JsonRunner:
-        """Return what runs *app*, whoever serves."""
+        """Return the runner of *app*, for one process or several."""
         return JsonRunner(
             app,
             service=self.service,
@@ -89,7 +89,7 @@ class Serving:
         )
 
     def announce(self, port: int) -> None:
-        """Tell whoever started the service that it is ready, and where: one line on standard output."""
+        """Print on standard output, in one line, that the service is ready, and its address."""
         scheme = "http" if self.tls_cert is None else "https"
         url = str(URL.build(scheme=scheme, host=self.host, port=port)).rstrip("/")
         print(f"{self.service} listening on {url}", flush=True)

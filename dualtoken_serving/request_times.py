@@ -83,7 +83,7 @@ class _Sums(Histogram):
 
 
 class RequestDurations:
-    """What Prometheus is told of the times: one histogram by method, route and status."""
+    """The times for Prometheus: one histogram by method, route and status."""
 
     def __init__(self, name: str, registry: CollectorRegistry) -> None:
         self._sums = _Sums(

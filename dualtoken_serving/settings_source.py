@@ -1,4 +1,4 @@
-"""Where settings come from: variables of one prefix, files that they name, and a folder of secrets.
+"""The sources of settings: variables with one prefix, files that they name, and a folder of secrets.
 
 ``AUTH_X`` holds the value of the setting ``x``; ``AUTH_X_FILE`` the path of a file that holds it; in the folder that
 ``AUTH_SECRETS_DIR`` names, the file ``auth_x`` does. The first of them counts.
@@ -43,7 +43,7 @@ class ServiceSettings(BaseSettings):
 
     @classmethod
     def contradictions(cls, given: AbstractSet[str]) -> Iterator[str]:
-        """Yield what is wrong with the names of the settings that are *given*, whatever their values."""
+        """Yield the problems of the names of the *given* settings, independently of their values."""
         del given
         yield from ()
 

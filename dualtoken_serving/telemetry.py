@@ -1,4 +1,4 @@
-"""Whether spans go to OpenTelemetry: by its own ``OTEL_*`` variables, with the extra ``otel``, and never unasked.
+"""Decides whether spans go to OpenTelemetry: only by its own ``OTEL_*`` variables, with the extra ``otel``.
 
 Source: OpenTelemetry Specification, "Environment Variable Specification".
 """

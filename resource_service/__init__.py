@@ -1,6 +1,6 @@
-"""Verifies access tokens; serves what they protect.
+"""Verifies access tokens; serves protected resources.
 
-The names below are loaded when they are first used: a service with several workers must set the folder of its shared
+The names below are imported at their first use: a service with several workers must set the folder of its shared
 metrics before anything imports ``prometheus_client``.
 """
 

@@ -28,7 +28,7 @@ commands = typer.Typer(
 NAME = "resource_service"
 START_FAILED = 2
 HANDLING_S = 10.0
-"""Seconds that requests under way have to finish."""
+"""Seconds for requests in flight to finish."""
 
 
 def _version(wanted: bool) -> None:
@@ -64,7 +64,7 @@ def serve() -> None:
 
 
 def serving_of(settings: Settings) -> process.Serving:
-    """Say what serves this service must know of it."""
+    """Describe this service to the code that serves it."""
     return process.Serving(
         service=NAME,
         prefix=PREFIX,

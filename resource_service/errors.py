@@ -1,34 +1,34 @@
-"""What can go wrong here.
+"""The errors of the resource service.
 
 ::
 
     ResourceError
     ├── KeySetRefused                a JWK Set that must not be used
-    ├── FeedRefused                  the revocation feed did not answer, or something that makes no sense
-    ├── Unavailable                  503: this verifier cannot say who is calling
+    ├── FeedRefused                  the revocation feed sent no answer, or a malformed one
+    ├── Unavailable                  503: this verifier cannot judge the token
     │   ├── KeysUnavailable
     │   └── RevocationsStale
-    ├── CredentialsMissing           401, a bare challenge
+    ├── CredentialsMissing           401, a challenge without error
     ├── TokenRefused                 401 invalid_token: expired, revoked or invalid
     │   ├── UnknownKey               the key set may be older than the token
     │   └── RefreshTokenPresented    not an access token at all
     └── InsufficientScope            403
 
-``str(error)`` is for the log, and never holds a token, a part of one, or a key. What leaves the process is made from
-the class and its public attributes alone.
+``str(error)`` is for the log, and never holds a token, a part of one, or a key. Answers are built only from the class
+and its public attributes.
 """
 
 from typing import Literal
 
 Reason = Literal["expired", "revoked", "invalid"]
-"""What a caller may learn about a refused token: its ``error_description``."""
+"""What a caller learns about a refused token: its ``error_description``."""
 
 
 class ResourceError(Exception):
     """The base of every error that this package raises on purpose.
 
     Attributes:
-        outcome: what becomes of a request for it, in a word: for metrics, logs and the end of a stream.
+        outcome: the outcome of the request in one word, for metrics, logs and the end of a stream.
     """
 
     outcome: str = "unavailable"
@@ -39,10 +39,10 @@ class KeySetRefused(ResourceError):
 
 
 class FeedRefused(ResourceError):
-    """No answer of the revocation feed, or one that is not what the protocol says.
+    """The revocation feed sent no answer, or one that violates the protocol.
 
     Attributes:
-        cursor_refused: whether the feed did not know the cursor that it was asked about.
+        cursor_refused: whether the feed rejected the cursor.
     """
 
     def __init__(self, detail: str, *, cursor_refused: bool = False) -> None:
@@ -51,15 +51,15 @@ class FeedRefused(ResourceError):
 
 
 class Unavailable(ResourceError):
-    """No verdict is possible now. Not the caller's fault: an answer of 401 would log honest clients out."""
+    """No verdict is possible now. Not the caller's fault: a 401 would log honest clients out."""
 
 
 class KeysUnavailable(Unavailable):
-    """There is no key to verify with, or none newer than those that do not know the token."""
+    """There is no key to verify with, or the keys may be older than the token."""
 
 
 class RevocationsStale(Unavailable):
-    """The revocation feed has been silent for too long, and the policy is to refuse until it speaks again."""
+    """The revocation feed has been silent for too long, and the policy is to refuse until it answers."""
 
 
 class CredentialsMissing(ResourceError):
@@ -69,10 +69,10 @@ class CredentialsMissing(ResourceError):
 
 
 class TokenRefused(ResourceError):
-    """An access token that must not be honoured."""
+    """An access token that must not be accepted."""
 
     hint: str | None = None
-    """What the body of the answer says in place of the reason, for a developer."""
+    """What the answer's body says instead of the reason, for developers."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(detail)
@@ -97,7 +97,7 @@ class UnknownKey(TokenRefused):
 
 
 class InsufficientScope(ResourceError):
-    """A good token that does not carry what the route needs: a scope, or, where that is None, certain claims."""
+    """A good token without the scope that the route needs, or, if that is None, without the claims."""
 
     outcome = "insufficient_scope"
 

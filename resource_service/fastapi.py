@@ -1,4 +1,4 @@
-"""FastAPI's dependencies: who calls, and what a route asks for.
+"""FastAPI dependencies: the caller's claims, and what a route requires.
 
 ::
 
@@ -18,7 +18,7 @@
     @app.post("/notes", dependencies=[Depends(requires("write"))])
     async def write_note(): ...
 
-Both stand in the OpenAPI document, as the padlock of its page, and may be used on WebSockets.
+Both appear in the OpenAPI document and as the padlock on its page, and work on WebSockets.
 """
 
 from .frameworks import needed
@@ -37,10 +37,10 @@ __all__ = ["claims", "requires"]
 
 
 class BearerToken(SecurityBase):
-    """A dependency that returns the claims of the caller's token, if they are enough.
+    """A dependency that returns the claims of the caller's token, if they suffice.
 
     Args:
-        needed: a scope, or what says whether the claims are enough; None: any good token is.
+        needed: a scope, or a predicate on the claims; None: any good token suffices.
     """
 
     def __init__(self, needed: Needed | None = None) -> None:
@@ -49,24 +49,24 @@ class BearerToken(SecurityBase):
         self._needed = needed
 
     async def __call__(self, connection: HTTPConnection, security: SecurityScopes) -> Claims:
-        """Return who calls; ``Security(claims, scopes=["write"])`` asks as FastAPI does. Raises: as ``require``."""
+        """Return the claims; supports ``Security(claims, scopes=["write"])``. Raises: as ``require``."""
         for scope in security.scopes:
             require(connection.scope, scope)
         return require(connection.scope, self._needed)
 
 
 claims = BearerToken()
-"""Who calls: ``Depends(claims)``."""
+"""The caller's claims: ``Depends(claims)``."""
 
 
 def requires(needed: Needed) -> BearerToken:
-    """Return a dependency that lets only some tokens through: ``Depends(requires("write"))``.
+    """Return a dependency that accepts only some tokens: ``Depends(requires("write"))``.
 
     Args:
-        needed: a scope, or what says whether the claims are enough.
+        needed: a scope, or a predicate on the claims.
 
     Raises:
-        ValueError: *needed* is a text and not one scope (RFC 6749 §3.3).
-        TypeError: it can be no predicate, or is a coroutine function.
+        ValueError: *needed* is a string but not one scope (RFC 6749 §3.3).
+        TypeError: it is not a predicate, or is a coroutine function.
     """
     return BearerToken(checked(needed))

@@ -1,4 +1,4 @@
-"""A framework that may be missing or too old, which is told in one line."""
+"""Reports a missing or outdated framework in one line."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""How long what was opened with a token may stay open: a WebSocket, a stream of events."""
+"""Limits how long a WebSocket or stream of events opened with a token may stay open."""
 
 import asyncio
 import contextlib

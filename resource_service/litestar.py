@@ -1,10 +1,10 @@
-"""Litestar's exception handler for callers whose token is not enough.
+"""Litestar's exception handler for callers whose token does not suffice.
 
 ::
 
     app = BearerMiddleware(Litestar([home], exception_handlers={Refused: refused}), issuer=…, audience=…, keys=…)
 
-Litestar turns exceptions into answers by itself, before the guard around it sees them: this makes the guard's answer.
+Litestar turns exceptions into answers before the guard around it sees them; this handler makes the guard's answer.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Starlette's ``request.user`` and ``request.auth``, of the token that the middleware has verified.
+"""Starlette's ``request.user`` and ``request.auth``, from the token that the middleware has verified.
 
 ::
 
@@ -19,7 +19,7 @@ __all__ = ["BearerBackend", "BearerUser"]
 
 
 class BearerUser(BaseUser):
-    """Who calls; the rest is in ``claims``."""
+    """The caller; all claims are in ``claims``."""
 
     def __init__(self, claims: Claims) -> None:
         self.claims = claims
@@ -31,7 +31,7 @@ class BearerUser(BaseUser):
 
     @property
     def display_name(self) -> str:
-        """The name for log-in, or the ``sub`` where the issuer tells none."""
+        """The user name, or the ``sub`` if the issuer gives none."""
         return self.claims.username or self.claims.sub
 
     @property
@@ -41,7 +41,7 @@ class BearerUser(BaseUser):
 
 
 class BearerBackend(AuthenticationBackend):
-    """Tells Starlette what :class:`BearerMiddleware` has found; ``@requires("write")`` is Starlette's own then."""
+    """Passes the verdict of :class:`BearerMiddleware` to Starlette, for its own ``@requires("write")``."""
 
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, BaseUser] | None:
         """Return scopes and user; None without a token, on a public path."""

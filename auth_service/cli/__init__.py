@@ -39,7 +39,7 @@ def auth_service(
 
 
 def main() -> int:
-    """Run a command. A problem is one line on standard error for each, and exit status 2; never a traceback."""
+    """Run a command. Each problem is one line on standard error, with exit status 2; never a traceback."""
     use_what_there_is()
     try:
         cli(prog_name=COMMAND, standalone_mode=True)

@@ -17,16 +17,20 @@ from ..settings import load_settings
 from .log import operator_log
 from .output import AsJson, show, table
 
-cli = typer.Typer(no_args_is_help=True, help="JWK Set files: the first key signs, all verify.")
-Directory = Annotated[Path | None, typer.Option("--dir", help="Instead of AUTH_ACCESS_KEYS and AUTH_REFRESH_KEYS.")]
-Algorithm = Annotated[str, typer.Option(help=f"Of the access key: {', '.join(jwk.ALGORITHMS)}.")]
+cli = typer.Typer(no_args_is_help=True, help="Manage the JWK Set files: the first key signs, all verify.")
+Directory = Annotated[
+    Path | None, typer.Option("--dir", help="Use this folder instead of AUTH_ACCESS_KEYS and AUTH_REFRESH_KEYS.")
+]
+Algorithm = Annotated[str, typer.Option(help=f"Algorithm of the access key: {', '.join(jwk.ALGORITHMS)}.")]
 ServiceSecret = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Write one also for AUTH_ and RESOURCE_SERVICE_SECRET_FILE.")
+    Path | None, typer.Option(metavar="FILE", help="Also write a secret for AUTH_ and RESOURCE_SERVICE_SECRET_FILE.")
 ]
 Purpose = Literal["access", "refresh"]
-Only = Annotated[Purpose | None, typer.Option(help="One of the two files.")]
-VerifyOnly = Annotated[bool, typer.Option("--verify-only", help="Put it last: it signs once it is promoted.")]
-Force = Annotated[bool, typer.Option("--force", help="Whatever still lives by it: after a theft of the key.")]
+Only = Annotated[Purpose | None, typer.Option(help="Only one of the two files.")]
+VerifyOnly = Annotated[bool, typer.Option("--verify-only", help="Put the key last: it signs once it is promoted.")]
+Force = Annotated[
+    bool, typer.Option("--force", help="Retire it even if its tokens still live: after a theft of the key.")
+]
 _DAY_S = 86_400
 ACCESS, REFRESH = "access.jwks.json", "refresh.jwks.json"
 
@@ -46,7 +50,7 @@ def init(
     service_secret: ServiceSecret = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write both key files; one that exists is left alone."""
+    """Write both key files; an existing one is left alone."""
     if algorithm not in jwk.ALGORITHMS:
         raise StartupError(f"--algorithm must be one of {', '.join(jwk.ALGORITHMS)}")
     # Refresh tokens are MACs that only this service checks: their key is always a shared one.
@@ -73,7 +77,7 @@ def _created(path: Path, create: Callable[[Path], bool]) -> bool:
 def rotate(
     directory: Directory = None, only: Only = None, verify_only: VerifyOnly = False, as_json: AsJson = False
 ) -> None:
-    """Put a new key first and keep the old ones: nothing issued before stops working."""
+    """Put a new key first and keep the old ones: issued tokens stay valid."""
     paths = [path for purpose, path in key_files(directory).items() if only in {None, purpose}]
     for path in paths:  # before any is changed
         jwk_file.read_key_file(path)
@@ -91,7 +95,7 @@ def rotate(
 
 @cli.command("promote")
 def promote(kid: str, directory: Directory = None, as_json: AsJson = False) -> None:
-    """Put a key first: it signs from now on, the others verify."""
+    """Put a key first: it signs from now on; the others verify."""
     path = _find(kid, directory).path
     jwk_file.promote(path, kid)
     operator_log().info("keys.promoted", file=str(path), kid=kid)
@@ -100,7 +104,7 @@ def promote(kid: str, directory: Directory = None, as_json: AsJson = False) -> N
 
 @cli.command("list")
 def list_(directory: Directory = None, as_json: AsJson = False) -> None:
-    """Show the keys, how old they are and what still lives by them; never a secret."""
+    """Show the keys, their age and until when their tokens live; never a secret."""
     found = list(_found(directory))
     rows = [{"file": str(each.path), "kid": each.kid, "alg": each.alg, **each.life._asdict()} for each in found]
     cells = ((str(each.path), each.kid, each.alg, _age(each.life), _use(each)) for each in found)
@@ -109,7 +113,7 @@ def list_(directory: Directory = None, as_json: AsJson = False) -> None:
 
 @cli.command("retire")
 def retire(kid: str, directory: Directory = None, force: Force = False, as_json: AsJson = False) -> None:
-    """Take a key out, once nothing that it signed is alive: it stops verifying within seconds."""
+    """Remove a key once its tokens have expired: it stops verifying within seconds."""
     key = _find(kid, directory)
     if not force and not key.life.signs and _is_needed(key.life):
         raise StartupError(f"{key.path}: key {kid} {_use(key)}: wait, or end them with --force")

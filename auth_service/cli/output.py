@@ -12,7 +12,7 @@ from rich.text import Text
 
 from dualtoken_serving.printable import printable
 
-AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 _WIDEST = 10_000
 
 

@@ -25,11 +25,11 @@ NAME = "auth_service"
 # a whole transaction, and would make SQLite's thread begin only when the event loop has nothing left to do.
 _SWITCH_INTERVAL_S = 0.0002
 _EXIT_S = 2
-"""More than a worker takes to end once its last transaction, which may still be in flight after its time, is over."""
+"""More than a worker needs to exit after its last transaction, which may outlast the shutdown time."""
 
 
 def serve() -> None:
-    """Serve until SIGTERM. Prints one line with the address when ready."""
+    """Serve until SIGTERM; print one line with the address when ready."""
     settings = load_settings()
     configure_logs(settings.log_level, NAME, never_wait=True)
     tell_of_strangers(Settings)
@@ -43,7 +43,7 @@ def serve() -> None:
 
 
 def serving_of(settings: Settings) -> Serving:
-    """Say what serves this service must know of it."""
+    """Describe this service to the code that serves it."""
     return Serving(
         service=NAME,
         prefix=PREFIX,
@@ -65,12 +65,12 @@ async def _check_store(settings: Settings) -> None:
 
 
 GrantTo = Annotated[
-    str | None, typer.Option(metavar="ROLE", help="Let this role of PostgreSQL serve: it may work on rows, no more.")
+    str | None, typer.Option(metavar="ROLE", help="Grant this PostgreSQL role what serving needs: rows only.")
 ]
 
 
 def migrate(grant_to: GrantTo = None) -> None:
-    """Bring the database schema up to date; safe to run at any time, and in several processes at once."""
+    """Migrate the database schema; safe at any time, and in several processes at once."""
     settings = load_settings()
     before, after = asyncio.run(_migrate(settings, grant_to))
     typer.echo(f"schema {after}: already there" if before == after else f"schema {before or 'empty'} -> {after}")

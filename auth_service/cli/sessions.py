@@ -1,4 +1,4 @@
-"""``sessions list | revoke``: what users have open, and how an operator ends it. May run while the service runs."""
+"""``sessions list | revoke``: show and end users' sessions. Safe while the service runs."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -15,12 +15,14 @@ from .log import log_revoked
 from .output import AsJson, show, table
 from .store import now_of, possible_name, require_user, with_store
 
-cli = typer.Typer(no_args_is_help=True, help="Live sessions. What is revoked reaches every verifier within a second.")
+cli = typer.Typer(
+    no_args_is_help=True, help="Manage live sessions. A revocation reaches every verifier within a second."
+)
 
 
 @cli.command("list")
 def list_(name: str, as_json: AsJson = False) -> None:
-    """Show the live sessions of a user, the latest seen first."""
+    """Show the live sessions of a user, the last used first."""
     name = possible_name(name)
     policy = RotationPolicy(refresh_ttl=load_settings().refresh_ttl_s * 1000, grace=0)
 
@@ -42,7 +44,7 @@ def revoke(
     user: Annotated[str | None, typer.Option(metavar="NAME", help="All sessions of that user.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """End one session, or all of a user."""
+    """End one session, or all sessions of a user."""
     if (session_id is None) == (user is None):
         raise StartupError("give the id of a session or --user, not both")
     count = _revoke_user(user) if user is not None else _revoke_one(str(session_id))

@@ -1,4 +1,4 @@
-"""``users import | export``: many accounts as lines of JSON. May run while the service runs."""
+"""``users import | export``: many accounts as lines of JSON. Safe while the service runs."""
 
 import json
 import os
@@ -33,13 +33,13 @@ _OURS_ALONE = 0o600
 
 
 def import_users(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="NDJSON: one user a line; - is standard input.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="NDJSON, one user on each line; - is standard input.")],
     report: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write each refused line's number and reason, as NDJSON.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add users from elsewhere, with their password hashes. Repeat it after an interruption: it goes on.
+    """Import users with their password hashes. Repeat the command after an interruption: it resumes.
 
     The members are sub and those of PUT /users/{sub}. Users who are there already are left as they are. Exit status 1
     says that lines were refused; all others are in.
@@ -92,14 +92,14 @@ def _summary(done: Imported, report: Path | None, shown: int) -> str:
 
 def export_users(
     file: Annotated[
-        Path, typer.Argument(metavar="[FILE]", help="A new file, which nobody else can read; - is standard output.")
+        Path, typer.Argument(metavar="[FILE]", help="A new file, readable by you alone; - is standard output.")
     ] = _STANDARD,
     with_hashes: Annotated[
-        bool, typer.Option("--with-hashes", help="Password hashes too: whoever has them can guess passwords.")
+        bool, typer.Option("--with-hashes", help="Include password hashes, which allow guessing passwords.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write all users as NDJSON, one a line, as import reads them."""
+    """Write all users as NDJSON, one on each line, in the format of import."""
     with ExitStack() as stack:
         out = stack.enter_context(_created(file, os.O_EXCL)) if file != _STANDARD else sys.stdout.buffer
         count = with_store(partial(_export, out=out, with_hashes=with_hashes))
@@ -136,7 +136,7 @@ def _size(file: BinaryIO) -> int | None:
 
 
 def _progress() -> Progress:
-    """Return a bar on standard error, where somebody looks at it."""
+    """Return a progress bar on standard error, if that is a terminal."""
     console = Console(stderr=True)
     columns = (BarColumn(), TaskProgressColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
     return Progress(*columns, console=console, disable=not console.is_terminal, transient=True)

@@ -1,4 +1,4 @@
-"""``users add | list | disable | enable | set-… | delete``, and import and export. May run while the service runs."""
+"""``users add | list | disable | enable | set-… | delete``, and import and export. Safe while the service runs."""
 
 import math
 import shlex
@@ -27,7 +27,9 @@ from .log import log_revoked, operator_log
 from .output import AsJson, show, shown, table
 from .store import now_of, possible_name, require_user, with_store
 
-cli = typer.Typer(no_args_is_help=True, help="Accounts. Passwords are read from a prompt or as one line of input.")
+cli = typer.Typer(
+    no_args_is_help=True, help="Manage accounts. Passwords come from a prompt or one line of standard input."
+)
 _PAGE = 1000
 cli.command("import")(user_files.import_users)
 cli.command("export")(user_files.export_users)
@@ -66,8 +68,8 @@ def add(
 
 @cli.command("list")
 def list_(
-    after: Annotated[str, typer.Option(metavar="NAME", help="Only those whose names come later.")] = "",
-    limit: Annotated[int | None, typer.Option(min=1, help="So many at most; all, by default.")] = None,
+    after: Annotated[str, typer.Option(metavar="NAME", help="Only names after this one.")] = "",
+    limit: Annotated[int | None, typer.Option(min=1, help="At most this many; default: all.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show users, by name."""
@@ -114,10 +116,10 @@ def enable(name: str, as_json: AsJson = False) -> None:
 @cli.command("set-claims")
 def set_claims(
     name: str,
-    claims: Annotated[str, typer.Argument(metavar="JSON", help="An object; {} takes all away.")],
+    claims: Annotated[str, typer.Argument(metavar="JSON", help="An object; {} removes all claims.")],
     as_json: AsJson = False,
 ) -> None:
-    """Replace the claims that each further access token of a user carries; sessions go on."""
+    """Replace the claims in a user's future access tokens; sessions continue."""
     name = possible_name(name)
     try:
         text = text_of_claims(read_object(claims))
@@ -140,10 +142,10 @@ def set_claims(
 @cli.command("set-scope")
 def set_scope(
     name: str,
-    scope: Annotated[str, typer.Argument(help="Space-delimited; '' takes all away.")],
+    scope: Annotated[str, typer.Argument(help="Space-delimited; '' removes all.")],
     as_json: AsJson = False,
 ) -> None:
-    """Replace the scope of a user's further access tokens; sessions go on."""
+    """Replace the scope of a user's future access tokens; sessions continue."""
     user = _changed(name, "scope", scope, Scope)
     operator_log().info("scope.set", sub=user.id, scope=user.scope)
     show(_shown(user), f"scope of {name} set: it counts from each session's next refresh", as_json=as_json)
@@ -151,7 +153,7 @@ def set_scope(
 
 @cli.command("set-email")
 def set_email(name: str, email: Annotated[str, typer.Argument(help="'' for none.")], as_json: AsJson = False) -> None:
-    """Replace the address that a user's further access tokens tell; sessions go on."""
+    """Replace the e-mail address in a user's future access tokens; sessions continue."""
     user = _changed(name, "email", email, Email)
     operator_log().info("email.set", sub=user.id)
     show(_shown(user), f"email of {name} set: it counts from each session's next refresh", as_json=as_json)
@@ -160,10 +162,10 @@ def set_email(name: str, email: Annotated[str, typer.Argument(help="'' for none.
 @cli.command("delete")
 def delete(
     name: str,
-    yes: Annotated[bool, typer.Option("--yes", help="Ask nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Erase a user and all that tells of the user, and revoke all sessions, at once."""
+    """Erase a user and all personal data, and revoke all of the user's sessions, at once."""
     name = possible_name(name)
     if not yes:
         _confirm(f"Erase user {name}?")
@@ -243,7 +245,7 @@ def _changed(name: str, member: str, text: str, kind: Any) -> User:
 
 def _confirm(question: str) -> None:
     if not sys.stdin.isatty():
-        raise StartupError("nobody is there to be asked: give --yes")
+        raise StartupError("no terminal to confirm at: use --yes")
     typer.confirm(question, abort=True)
 
 

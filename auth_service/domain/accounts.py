@@ -1,4 +1,4 @@
-"""What becomes of an account when a backend changes it. Pure; the store applies it in one transaction."""
+"""How a backend's change modifies an account. Pure; the store applies it in one transaction."""
 
 import hashlib
 from collections.abc import Mapping

@@ -105,7 +105,7 @@ def judge(assertion: Assertion, entry: TrustedIssuer, now: int, jkt: str | None)
     """
     claims = assertion.jws.payload
     if assertion.alg not in entry.algorithms:
-        raise InvalidAssertion(AssertionProblem.ALGORITHM, "its issuer may not sign by its alg")
+        raise InvalidAssertion(AssertionProblem.ALGORITHM, "its issuer may not sign with its alg")
     _require_audience(claims.get("aud"), entry)
     expires_at, issued_at = _time(claims, "exp"), _time(claims, "iat")
     stale_at = issued_at + entry.max_age_s * 1000
@@ -114,7 +114,7 @@ def judge(assertion: Assertion, entry: TrustedIssuer, now: int, jkt: str | None)
     if now >= stale_at + LEEWAY_MS:
         raise InvalidAssertion(AssertionProblem.TOO_OLD, f"it was issued more than {entry.max_age_s} s ago")
     if now < issued_at - LEEWAY_MS or now < (_time(claims, "nbf") if "nbf" in claims else 0) - LEEWAY_MS:
-        raise InvalidAssertion(AssertionProblem.TOO_EARLY, "iat or nbf lies in the future")
+        raise InvalidAssertion(AssertionProblem.TOO_EARLY, "iat or nbf is in the future")
     if claims.get("cnf", {"jkt": jkt}) != {"jkt": jkt}:
         raise InvalidAssertion(AssertionProblem.UNPROVEN, "it is bound to a key that the request does not prove")
     logged_in_at = numeric_date(claims.get("auth_time"))
@@ -128,10 +128,10 @@ def judge(assertion: Assertion, entry: TrustedIssuer, now: int, jkt: str | None)
 
 
 def _require_audience(aud: object, entry: TrustedIssuer) -> None:
-    """Return if the assertion is for this service, and for nobody else, who could present it (OIDC Core §3.1.3.7)."""
+    """Return if the assertion is for this service alone: another audience could present it (OIDC Core §3.1.3.7)."""
     named = aud if isinstance(aud, list) else [aud]
     if not named or not all(isinstance(each, str) for each in named):
-        raise InvalidAssertion(AssertionProblem.INCOMPLETE, "aud is missing, or not texts")
+        raise InvalidAssertion(AssertionProblem.INCOMPLETE, "aud is missing, or not strings")
     if not set(named) <= set(entry.audience):
         raise InvalidAssertion(AssertionProblem.AUDIENCE, "its aud names others")
 
@@ -165,14 +165,14 @@ def _methods(amr: object) -> tuple[str, ...]:
 
 
 def new_account(asserted: Asserted, entry: TrustedIssuer, now: int) -> Credentials:
-    """Return the account of a user whom nobody knew. An address counts only if the issuer has verified it.
+    """Return the account of a new user. An address is used only if the issuer has verified it.
 
     Raises:
         InvalidAssertion: a claim that the entry takes is missing.
     """
     claims, members = asserted.claims, {"scope": entry.scope}
     if entry.username is not None:
-        problem = f"{entry.username} is no user name"
+        problem = f"{entry.username} is not a user name"
         members["username"] = _valid(_NAME, claims.get(entry.username), problem)
     # Apple writes the boolean as a text.
     is_verified = claims.get("email_verified") is True or claims.get("email_verified") == "true"

@@ -84,7 +84,7 @@ def read_foreign_keys(data: bytes, algorithms: Collection[str]) -> ForeignKeys:
 def _key(member: Any, algorithms: Collection[str]) -> ForeignKey:
     """Return a key; one that is not for us has no algorithm. Raises: ValueError: it is for us, and cannot be used."""
     if not isinstance(member, dict):
-        raise ValueError("is no object")  # noqa: TRY004 - one type for all that it can be
+        raise ValueError("is not an object")  # noqa: TRY004 - one type for all that it can be
     member = {name: value for name, value in member.items() if value is not None}  # null is as left out
     kid, for_it = member.get("kid"), _algorithms_of(member, algorithms)
     if not for_it:
@@ -92,7 +92,7 @@ def _key(member: Any, algorithms: Collection[str]) -> ForeignKey:
     if not PRIVATE_MEMBERS.isdisjoint(member):
         raise ValueError("is private, and was published")
     if kid is not None and not (isinstance(kid, str) and 0 < len(kid) <= MAX_KID_CHARACTERS):
-        raise ValueError(f"has a kid that is no text of at most {MAX_KID_CHARACTERS} characters")
+        raise ValueError(f"has a kid that is not a string of at most {MAX_KID_CHARACTERS} characters")
     public = _public(member)
     try:
         by_alg = {alg: PyJWK(public, algorithm=alg) for alg in for_it}
@@ -121,7 +121,7 @@ def _public(member: dict[str, Any]) -> dict[str, str]:
 
 def _require_strong(key: Any, public: dict[str, str]) -> None:
     if public["kty"] == "OKP" and is_of_low_order(key.public_bytes_raw()):
-        raise ValueError("is a point of low order, for which anybody can sign")
+        raise ValueError("is a point of low order, with which anybody can sign")
     if public["kty"] == "RSA":
         numbers = key.public_numbers()
         if not MIN_RSA_BITS <= numbers.n.bit_length() <= MAX_RSA_BITS or numbers.n % 2 == 0:

@@ -1,4 +1,4 @@
-"""A signed JWT in compact form (RFC 7515 §7.1), read so that nobody can read it otherwise. No I/O, no judgement."""
+"""A signed JWT in compact form (RFC 7515 §7.1), parsed unambiguously. No I/O, no verification."""
 
 import binascii
 import json
@@ -26,7 +26,7 @@ _STANDARD: Final = bytes.maketrans(b"-_", b"+/")
 
 
 class Jws(NamedTuple):
-    """What was signed, and its signature, which nobody has checked yet."""
+    """The signed content and its signature, not yet checked."""
 
     header: dict[str, Any]
     payload: dict[str, Any]
@@ -61,12 +61,12 @@ def read_object(data: bytes) -> dict[str, Any]:
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) < len(pairs):
-        raise ValueError("a member stands twice")
+        raise ValueError("a member appears twice")
     return members
 
 
 def _refuse(constant: str) -> None:
-    raise ValueError(constant)  # NaN and Infinity are no JSON
+    raise ValueError(constant)  # NaN and Infinity are not JSON
 
 
 _STRICT: Final = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_refuse)

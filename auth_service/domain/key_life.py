@@ -1,4 +1,4 @@
-"""How old a key is, and until when something that it signed may live. Pure.
+"""The age of a key, and until when its tokens may live. Pure.
 
 The record stands in the key itself: a JWK may have further members, and readers pass over those that they do not know
 (RFC 7517 §4). No verifier is told of it.

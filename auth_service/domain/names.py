@@ -1,4 +1,4 @@
-"""What a user name and a password may be, on every way in, and the one way in which each is written.
+"""The rules for user names and passwords, and their normal form, for every input.
 
 Keyboards and file systems write one letter as different code points. A name or password is brought into one form before
 it is stored, hashed or counted. What RFC 8265 forbids beyond control characters is allowed: such names exist already.

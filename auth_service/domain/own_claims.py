@@ -26,7 +26,7 @@ _OF_ID_TOKENS = ("azp", "nonce", "at_hash", "c_hash")
 # What the answer to an introspection says beside the claims: RFC 7662 §2.2.
 _OF_INTROSPECTION = ("active", "token_type")
 RESERVED = frozenset((*_REGISTERED, *_SAID_HERE, *_BINDING, *_OF_ID_TOKENS, *_OF_INTROSPECTION))
-"""Names that nobody may set, in whatever case: Go's JSON reads ``SUB`` as ``sub``, and of two takes the last."""
+"""Reserved names, in upper or lower case: Go's JSON reads ``SUB`` as ``sub``, and takes the last of two."""
 
 
 def text_of_claims(claims: dict[str, Any]) -> str | None:
@@ -81,7 +81,7 @@ def _require_portable(value: object, depth: int) -> None:
         for each in value.values() if isinstance(value, dict) else value:
             _require_portable(each, depth - 1)
     elif isinstance(value, float) and value - value != 0:
-        raise ValueError("NaN and Infinity are no JSON")
+        raise ValueError("NaN and Infinity are not JSON")
     elif isinstance(value, int) and abs(value) > MAX_INTEGER:
         raise ValueError("an integer is beyond 2^53 - 1 (RFC 7493 §2.2)")
 

@@ -1,4 +1,4 @@
-"""What may be a new password, after NIST SP 800-63B revision 4, §3.1.1.2: length counts, composition does not."""
+"""The rules for a new password, after NIST SP 800-63B revision 4, §3.1.1.2: length, not composition."""
 
 from collections.abc import Callable, Iterable
 from functools import cache

@@ -132,7 +132,7 @@ def _public_key(header: dict[str, Any]) -> dict[str, Any]:
     ):
         raise InvalidDpopProof("jwk is not a key for its alg")
     if public["kty"] == "OKP" and is_of_low_order(decoded(public["x"])):
-        raise InvalidDpopProof("jwk is a key for which anybody can sign")
+        raise InvalidDpopProof("jwk is a key with which anybody can sign")
     return public
 
 
@@ -147,7 +147,7 @@ def _verify(jwk: dict[str, Any], signing_input: bytes, signature: bytes) -> None
         else:
             Ed25519PublicKey.from_public_bytes(decoded(jwk["x"])).verify(signature, signing_input)
     except InvalidSignature:
-        raise InvalidDpopProof("its signature is not by its key") from None
+        raise InvalidDpopProof("its signature was not made by its key") from None
     except ValueError:
         raise InvalidDpopProof("jwk is not a usable key") from None
 
@@ -155,14 +155,14 @@ def _verify(jwk: dict[str, Any], signing_input: bytes, signature: bytes) -> None
 def _proof(jkt: str, payload: dict[str, Any]) -> Proof:
     jti, iat, nonce = payload.get("jti"), payload.get("iat"), payload.get("nonce")
     if not isinstance(jti, str) or not 0 < len(jti) <= MAX_JTI_CHARACTERS:
-        raise InvalidDpopProof(f"jti is missing, or no text of 1 to {MAX_JTI_CHARACTERS} characters")
+        raise InvalidDpopProof(f"jti is missing, or not a string of 1 to {MAX_JTI_CHARACTERS} characters")
     for name in ("htm", "htu"):
         if not isinstance(payload.get(name), str):
             raise InvalidDpopProof(f"{name} is missing")
     if isinstance(iat, bool) or not isinstance(iat, int | float) or not 0 <= iat < 2**53:
         raise InvalidDpopProof("iat is missing, or not a time")
     if nonce is not None and not isinstance(nonce, str):
-        raise InvalidDpopProof("nonce is not a text")
+        raise InvalidDpopProof("nonce is not a string")
     return Proof(jkt, payload["htm"], payload["htu"], int(iat * 1000), nonce)
 
 

@@ -67,7 +67,7 @@ class TrustedIssuer(BaseModel):
     @model_validator(mode="after")
     def _maps_what_is_used(self) -> Self:
         if len(self.issuer) > MAX_NAME // 2 and self.prefix is None:
-            raise ValueError("the issuer is too long to stand before a sub: give a prefix")
+            raise ValueError("the issuer is too long to prefix a sub: set prefix")
         if self.unknown_users == "refuse" and (self.username is not None or self.scope):
             raise ValueError('username and scope are of users that are created: set unknown_users to "create"')
         return self
@@ -96,10 +96,10 @@ def read_trusted_issuers(data: bytes) -> Mapping[str, TrustedIssuer]:
     try:
         members = read_object(data.removeprefix(BOM_UTF8))  # as some editors begin a file
     except ValueError:
-        raise ValueError("not a JSON object, or one of its members stands twice") from None
+        raise ValueError("not a JSON object, or one of its members appears twice") from None
     entries = members.get("issuers")
     if not isinstance(entries, list) or not entries or members.keys() != {"issuers"}:
-        raise ValueError('must be {"issuers": […]}, with an entry at least')
+        raise ValueError('must be {"issuers": […]}, with at least one entry')
     issuers = [_entry(number, entry) for number, entry in enumerate(entries, 1)]
     _require_apart(issuers)
     return {entry.issuer: entry for entry in issuers}
@@ -120,9 +120,9 @@ def _require_apart(issuers: list[TrustedIssuer]) -> None:
     for number, one in enumerate(issuers):
         for other in issuers[:number]:
             if one.issuer == other.issuer:
-                raise ValueError(f"{one.issuer} stands twice")
+                raise ValueError(f"{one.issuer} appears twice")
             if one.sub_of("").startswith(other.sub_of("")) or other.sub_of("").startswith(one.sub_of("")):
-                raise ValueError(f"the prefix of {one.issuer} begins as that of {other.issuer}")
+                raise ValueError(f"the prefix of {one.issuer} begins with that of {other.issuer}")
 
 
 def is_loopback(url: URL) -> bool:

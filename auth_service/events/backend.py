@@ -1,4 +1,4 @@
-"""What the team's backend did, one line for each call: whoever holds its secret leaves a trail."""
+"""The audit trail of the backend secret: one line for each call."""
 
 import structlog
 

@@ -174,7 +174,7 @@ async def _get(http: aiohttp.ClientSession, url: URL) -> bytes:
             if answer.status != 200:
                 raise ValueError(f"{url}: status {answer.status}")
             if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
-                raise ValueError(f"{url}: compressed unasked")
+                raise ValueError(f"{url}: compressed, which was not requested")
             data = bytearray()
             async for chunk in answer.content.iter_chunked(MAX_BYTES):
                 data += chunk

@@ -1,4 +1,4 @@
-"""How many calls a minute one secret is good for: a bound to what its thief can do before somebody looks."""
+"""Limits the calls a minute with one secret, and so the damage by a thief before an operator reacts."""
 
 from limits import RateLimitItemPerMinute
 

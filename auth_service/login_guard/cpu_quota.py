@@ -1,4 +1,4 @@
-"""How many cores this process may use: not all that the machine has.
+"""The number of cores that this process may use, which may be fewer than the machine has.
 
 Source: cgroups(7); the kernel's cgroup-v2.rst (``cpu.max``) and sched-bwc.rst (``cpu.cfs_quota_us``).
 """

@@ -1,4 +1,4 @@
-"""Threads with a queue in which nobody stands behind a crowd: first comes whoever has least under way.
+"""Threads with a fair queue: the next turn goes to whoever has the fewest entries.
 
 By order of arrival, a single log-in would wait for all that one flooding user or network may have in the queue; where
 hashes are slow, beyond its deadline.

@@ -103,9 +103,9 @@ def require_usable(password_hash: str) -> None:
     for kind in _KINDS:
         if found := kind.pattern.fullmatch(password_hash):
             if not kind.is_affordable(*map(int, found.groups())):
-                raise ValueError("has parameters that are out of bounds, or would cost a log-in too much")
+                raise ValueError("has parameters out of bounds, or that make a login too expensive")
             return
-    raise ValueError("is no hash of a kind that is known here")
+    raise ValueError("is not a hash of a known kind")
 
 
 def cost_of(password_hash: str) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""How many calls one network may make in a minute, counted by each process for itself.
+"""Limits the calls of one network a minute; each process counts for itself.
 
 A call counts before anything is done for it, in a microsecond: renewals must not pay for it. The window is fixed, and a
 caller beyond the limit is told when it ends; nothing is revoked and nobody is logged out.

@@ -1,4 +1,4 @@
-"""Places in the hashing queue, shared out so that nobody fills it: no user, no network, no crowd of guessers."""
+"""Shares of the hashing queue, so that no user, network or crowd of guessers can fill it."""
 
 import threading
 from collections import Counter
@@ -51,7 +51,7 @@ class Shares:
                 raise Busy(f"{self._taken[share]} of {most} places are taken")
 
     def take(self, asker: Asker | None) -> "Place":
-        """Take a place; nobody but the event loop's thread may call this. Raises: Busy."""
+        """Take a place; only the event loop's thread may call this. Raises: Busy."""
         self.require_room(asker)
         self._change(asker, 1)
         return Place(lambda: self._change(asker, -1), partial(self._weight, asker))

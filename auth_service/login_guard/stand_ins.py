@@ -1,4 +1,4 @@
-"""Whose hash is verified for a name that has none, so that the time of a refusal tells nothing.
+"""Selects the hash to verify for an unknown name, so that the time of a refusal reveals nothing.
 
 Users who moved in have hashes that cost more or less than argon2id, each until its next log-in. If names without a user
 all took the time of one kind, the others would be known to exist. So each such name follows one user of a sample of the

@@ -1,4 +1,4 @@
-"""Accounts as a backend changes them: read and written in one transaction, so that nobody comes in between."""
+"""Changes of accounts by a backend: read and written in one transaction, without interference."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -111,7 +111,7 @@ def _added(user_id: str, new: set[str], present: set[str]) -> Added:
 
 
 def locked_account(connection: Connection, user_id: str) -> Credentials | None:
-    """Return a user whom nobody else changes until the transaction ends (SQLite has one writer anyway)."""
+    """Return a user, locked until the transaction ends (SQLite has one writer anyway)."""
     statement = select(*ACCOUNT_COLUMNS).where(users.c.id == user_id).with_for_update()
     return credentials_of(connection.execute(statement).one_or_none())
 

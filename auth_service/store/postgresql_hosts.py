@@ -1,4 +1,4 @@
-"""Which server to connect to, where a URL names several.
+"""Selects the server to connect to if a URL names several.
 
 asyncpg's time limit covers all of them together: a first one that takes connections and stays silent would keep the
 others from ever being tried.

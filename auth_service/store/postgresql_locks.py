@@ -1,4 +1,4 @@
-"""Waiting for rows that another transaction holds, so that nobody else waits with it."""
+"""Waiting for locked rows without making other sessions wait."""
 
 import asyncio
 import random
@@ -43,7 +43,7 @@ class LockWaits:
             queues: whether it shares the connections that may wait for rows. What waits for none takes any.
 
         Raises:
-            Unavailable: another transaction holds what this one needs, until *latest_s*.
+            Unavailable: another transaction holds a lock that this one needs, until *latest_s*.
         """
         lane, wait_s = self._first, FIRST_WAIT_S
         while True:
@@ -56,7 +56,7 @@ class LockWaits:
                 if sqlstate(exc.orig) != _LOCK_NOT_AVAILABLE:
                     raise
                 if asyncio.get_running_loop().time() + 3 * wait_s > latest_s:
-                    raise Unavailable("another transaction holds what this one needs") from exc
+                    raise Unavailable("another transaction holds a lock that this one needs") from exc
             await asyncio.sleep(wait_s * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
             lane, wait_s = self._further, min(2 * wait_s, _LONGEST_WAIT_S)
 
@@ -67,7 +67,7 @@ async def _held(lane: asyncio.Semaphore, latest_s: float) -> "AsyncIterator[None
         async with asyncio.timeout_at(latest_s):
             await lane.acquire()
     except TimeoutError:
-        raise Unavailable("too many transactions wait for rows that others hold") from None
+        raise Unavailable("too many transactions wait for locked rows") from None
     try:
         yield
     finally:

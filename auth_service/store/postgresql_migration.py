@@ -55,7 +55,9 @@ async def migrate(engine: AsyncEngine, work: Callable[[Connection], T], schema: 
                     raise
                 log.warning("migration.waits", problem=str(exc.orig))
             await asyncio.sleep(_PAUSE_S)
-    raise Unavailable("other transactions hold the tables; repeat it when they have ended: it goes on where it stopped")
+    raise Unavailable(
+        "other transactions hold the tables; repeat the command when they have ended: it resumes where it stopped"
+    )
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""What the role that serves may do on PostgreSQL: work on rows. The role that migrates owns the tables."""
+"""The privileges of the serving role on PostgreSQL: rows only. The migrating role owns the tables."""
 
 from sqlalchemy import Connection, text
 from sqlalchemy.dialects import postgresql
@@ -37,7 +37,7 @@ async def grant(database: Database, role: str, schema: str | None = None) -> Non
         Unavailable: the database does not answer.
     """
     if database.dialect != "postgresql":
-        raise StartupError("--grant-to: only PostgreSQL knows roles")
+        raise StartupError("--grant-to: only PostgreSQL has roles")
     await database.write(lambda connection: _grant(connection, role, schema))
 
 

@@ -1,4 +1,4 @@
-"""The tables. Times are milliseconds since the epoch; ids are text that stands as it is in tokens."""
+"""The tables. Times are milliseconds since the epoch; ids are text, used unchanged in tokens."""
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, MetaData, Table, Text
 

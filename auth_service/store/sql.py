@@ -1,4 +1,4 @@
-"""The store on SQL: SQLAlchemy Core, the same statements for SQLite and PostgreSQL wherever they can be."""
+"""The store on SQL: SQLAlchemy Core, with the same statements for SQLite and PostgreSQL where possible."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""What users may do with their own account: see and end sessions, change the password."""
+"""Users' access to their own account: see and end sessions, change the password."""
 
 from ..domain.clock import Clock
 from ..domain.models import RevocationReason, Session, User

@@ -1,4 +1,4 @@
-"""Sessions by assertions of other issuers (RFC 7523): whose users, mapped how, says the entry of each issuer."""
+"""Sessions by assertions of other issuers (RFC 7523); each issuer's entry maps its users."""
 
 from ..domain.assertion import Asserted, Assertion, judge, new_account, read_assertion
 from ..domain.clock import Clock
@@ -101,10 +101,10 @@ async def _require_signature(assertion: Assertion, keys: IssuerKeys) -> None:
     if key is None:
         raise InvalidAssertion(AssertionProblem.FORGED, "its issuer publishes no such key")
     if not is_signed_by(key, assertion.jws):
-        raise InvalidAssertion(AssertionProblem.FORGED, "its signature is not by its issuer's key")
+        raise InvalidAssertion(AssertionProblem.FORGED, "its signature was not made by its issuer's key")
 
 
 def _made(asserted: Asserted, entry: TrustedIssuer, now: int) -> Credentials:
     if entry.unknown_users == "refuse":
-        raise InvalidAssertion(AssertionProblem.UNKNOWN_USER, "its sub has no account here, and none is made")
+        raise InvalidAssertion(AssertionProblem.UNKNOWN_USER, "its sub has no account here, and none is created")
     return new_account(asserted, entry, now)

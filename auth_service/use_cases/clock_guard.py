@@ -56,7 +56,7 @@ class ClockGuard:
         if self._is_plausible(now - passed):
             return now
         self._doubted.set()
-        raise ClockDiffers(f"the clock of this machine says {now} ms since the epoch, which cannot be")
+        raise ClockDiffers(f"the clock of this machine says {now} ms since the epoch, which is implausible")
 
     def agreed(self) -> int:
         """Return the time by the database's clock, where it has one, which is every replica's.

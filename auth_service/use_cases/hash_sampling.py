@@ -1,4 +1,4 @@
-"""Keeps the stand-ins of unknown names like the hashes that users have."""
+"""Keeps the stand-ins of unknown names similar to the users' hashes."""
 
 import asyncio
 import random

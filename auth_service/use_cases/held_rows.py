@@ -1,4 +1,4 @@
-"""A session whose row another transaction holds: its caller comes again, and nobody else waits for it."""
+"""Sessions whose row another transaction holds: the caller must retry, and no other caller waits."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,10 +1,10 @@
-"""The revocation feed: what was revoked lately, read from the sessions table by whoever verifies access tokens.
+"""The revocation feed: recent revocations, read from the sessions table, for verifiers of access tokens.
 
-The cursor makes the feed stateless: it says up to when its holder has seen everything (milliseconds since the epoch),
-and what it has seen of the last moments. A transaction commits a little after it took its time, and replicas' clocks
-differ: so the last moments are always read again, and a digest tells whether they hold anything new. What does not fit
-on one page goes on behind its last entry, and then at when the first page was made. Any process of any replica can go
-on from any cursor.
+The cursor makes the feed stateless: it records up to when its holder has seen everything (milliseconds since the
+epoch), and what it has seen of the last moments. A transaction commits a little after it took its time, and replicas'
+clocks differ: so the last moments are always read again, and a digest tells whether they hold anything new. If there is
+more than one page, the next begins behind the last entry, and the feed then goes on from when the first page was made.
+Any process of any replica accepts any cursor.
 """
 
 import asyncio

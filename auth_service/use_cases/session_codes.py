@@ -1,4 +1,4 @@
-"""Session codes: a team's backend has authenticated somebody, and the page gets the session, past the backend."""
+"""Session codes: a backend has authenticated a user, and its page gets the session without the backend."""
 
 import hashlib
 

@@ -62,7 +62,7 @@ class Beginning(NamedTuple):
             InvalidRequest: a time that is yet to come, or one in milliseconds, would count as recent for ever.
         """
         if self.auth_time is not None and self.auth_time * 1000 > now + LEEWAY_MS:
-            raise InvalidRequest("auth_time lies in the future: give seconds since the epoch.")
+            raise InvalidRequest("auth_time is in the future: give seconds since the epoch.")
 
     def authenticated_at(self, now: int) -> int:
         """Return when the user was, in seconds: at *now* at the latest."""

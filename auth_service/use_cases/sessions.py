@@ -186,7 +186,7 @@ class Sessions:
         if session is None:
             raise UserDisabled
         if session.revoked_reason == RevocationReason.REUSE:
-            raise InvalidAssertion(AssertionProblem.REPLAYED, "it came again in this moment")
+            raise InvalidAssertion(AssertionProblem.REPLAYED, "another request is using it")
         self._events.logged_in(session.id, session.user.id, beginning.client.ip)
         return self.tokens.grant(session, session.generation, self._clock())
 

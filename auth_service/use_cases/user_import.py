@@ -22,7 +22,7 @@ class Imported:
 
 
 class UserImport:
-    """Each batch is one transaction: whatever interrupts an import, another run of the same lines goes on."""
+    """Each batch is one transaction: after any interruption, another run of the same lines resumes the import."""
 
     def __init__(
         self, store: AccountStore, read: Callable[[bytes], Credentials], on_refused: Callable[[Refusal], None]

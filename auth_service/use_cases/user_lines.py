@@ -26,7 +26,7 @@ def _reachable(sub: str) -> str:
 
 
 class _Line(BaseModel):
-    """The members of ``PUT /users/{sub}``. None other: one that is misspelt would be missed by nobody."""
+    """The members of ``PUT /users/{sub}``, and no others: a misspelt one would go unnoticed."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 

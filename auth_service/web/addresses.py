@@ -26,7 +26,7 @@ def client_address(request: web.Request) -> str:
 
 
 def is_overlooked_proxy(peer: str, trusted: tuple[Network, ...]) -> bool:
-    """Whether a peer that forwards is probably a proxy that nobody told of: all of its callers count as one."""
+    """Whether a forwarding peer is probably an unconfigured proxy: all of its callers count as one."""
     address = _plain(peer)
     return _is_address(address) and ipaddress.ip_address(address).is_private and not _is_within(address, trusted)
 

@@ -1,4 +1,4 @@
-"""``POST /sessions``: a session for a user whom the team's own backend has authenticated."""
+"""``POST /sessions``: a session for a user whom your own backend has authenticated."""
 
 from ipaddress import ip_address
 from typing import Annotated, Self

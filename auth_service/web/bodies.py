@@ -105,13 +105,13 @@ def _validated_json(body: bytes, model: type[Model]) -> Model:
     except ValidationError as exc:
         raise InvalidRequest(_description(exc)) from None
     except (ValueError, RecursionError):
-        raise InvalidRequest("The body is not valid JSON, or one of its members stands more than once.") from None
+        raise InvalidRequest("The body is not valid JSON, or one of its members appears more than once.") from None
     return valid
 
 
 def _unique(members: list[tuple[str, Any]]) -> None:
     if len(members) != len({name for name, _ in members}):
-        raise ValueError("a member stands more than once")
+        raise ValueError("a member appears more than once")
 
 
 # What reads the body before this service, a proxy, may take the first of two members; pydantic takes the last.
@@ -131,7 +131,7 @@ def _validated_form(body: bytes, model: type[Model]) -> Model:
         raise InvalidRequest("The form is malformed.") from None
     for name, count in Counter(name for name, _ in fields).items():
         if count > 1 and name in model.model_fields:
-            raise InvalidRequest(f"{name} stands more than once.")
+            raise InvalidRequest(f"{name} appears more than once.")
     try:
         # Not strict: a form has only text, and `everywhere=true` is text.
         return model.model_validate(dict(fields), strict=False)

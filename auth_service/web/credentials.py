@@ -1,4 +1,4 @@
-"""Who calls: a user with an access token, or a service with the secret it shares with this one."""
+"""Authenticates callers: a user by access token, or a service by the shared secret."""
 
 from base64 import b64decode
 from urllib.parse import unquote_plus
@@ -37,7 +37,7 @@ async def user_session(request: web.Request, *, hashes_from: str | None = None) 
 
 
 def require_service(request: web.Request, client_secret: str | None = None) -> None:
-    """Return if the caller knows the service secret; without a configured one nobody does.
+    """Return if the caller sent the service secret; without a configured one, no caller can.
 
     Args:
         request: with the secret as a bearer token, or as the password of HTTP Basic with any user name.

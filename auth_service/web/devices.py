@@ -1,4 +1,4 @@
-"""What a request tells of the device that it comes from."""
+"""The device data of a request."""
 
 from aiohttp import hdrs, web
 

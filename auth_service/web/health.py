@@ -15,7 +15,7 @@ routes = web.RouteTableDef()
 
 
 def share_answers(app: web.Application, clock: Clock) -> None:
-    """Ask the database at most once a second, whoever calls: the call is open to everybody, and not for nothing."""
+    """Query the database at most once a second for all callers: the call is public, and costs a write."""
 
     async def ping() -> None:
         try:

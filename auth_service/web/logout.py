@@ -29,7 +29,7 @@ class Logout(Body):
 
 @routes.post("/logout")
 async def logout(request: web.Request) -> web.Response:
-    """Revoke before answering; 200 whatever the token was (RFC 7009 §2.2)."""
+    """Revoke before answering; 200 for any token (RFC 7009 §2.2)."""
     request.app[REFRESH_LIMIT].count(client_address(request))
     body = await read_optional_body(request, Logout)
     in_cookie = body.model_fields_set.isdisjoint({"token", "refresh_token"})

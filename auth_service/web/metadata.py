@@ -1,4 +1,4 @@
-"""What other parties may know: RFC 8414 metadata and the public half of the keys (RFC 7517)."""
+"""Public data: RFC 8414 metadata and the public half of the keys (RFC 7517)."""
 
 import hashlib
 

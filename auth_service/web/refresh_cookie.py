@@ -46,7 +46,7 @@ def token_in_cookie(request: web.Request) -> RefreshCookie:
         NoToken: a page of ours sent none.
     """
     if not is_own_page(request):
-        raise InvalidRequest("A token is needed in the body; a cookie counts from a page of AUTH_CORS_ORIGINS.")
+        raise InvalidRequest("The body needs a token; a cookie is accepted only from a page of AUTH_CORS_ORIGINS.")
     names = _names(request)
     if not names:
         raise NoToken

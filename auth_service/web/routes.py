@@ -1,4 +1,4 @@
-"""The route of a request, as events and metrics name it: with the names of its parts, never with what they hold."""
+"""The route of a request in events and metrics: with the names of its parameters, never their values."""
 
 from aiohttp import web
 

@@ -115,10 +115,10 @@ def _only(auth_urls: Sequence[str]) -> str:
     if not auth_urls:
         raise LoginRequired
     if len(auth_urls) > 1:
-        raise ConfigurationError(f"several sessions: say which with --auth URL: {', '.join(auth_urls)}")
+        raise ConfigurationError(f"several sessions: choose one with --auth URL: {', '.join(auth_urls)}")
     return auth_urls[0]
 
 
 def not_stored(storage: Storage) -> StorageError:
     """Return the error for a login whose tokens would be gone with the process."""
-    return StorageError(f"logged in, but the tokens could not be kept in {storage!r}: see above")
+    return StorageError(f"logged in, but the tokens could not be stored in {storage!r}: see above")

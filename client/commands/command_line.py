@@ -41,7 +41,7 @@ def dualtoken(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Log in once, call anything: tokens renew themselves."""
+    """Log in once and call any service: tokens are refreshed automatically."""
     del version  # its callback has answered
 
 

@@ -25,13 +25,13 @@ class Exit(IntEnum):
     """Exit codes."""
 
     OK = 0
-    FAILED = 1  # anything that has no code of its own; a claim of the demonstration that did not hold
+    FAILED = 1  # a failure without a code of its own; a claim of the demonstration that did not hold
     USAGE = 2  # an option or address that cannot work
     LOGIN_REQUIRED = 3  # no session, or it has ended; or the user name or password is wrong
-    UNAVAILABLE = 4  # a service cannot be reached, or asks to be left alone
-    REJECTED = 5  # the auth service answers nonsense
-    STORAGE = 6  # tokens cannot be read or kept
-    HTTP_ERROR = 7  # `get`: the answer's status is 400 or above; its body is printed all the same
+    UNAVAILABLE = 4  # a service cannot be reached, or refuses for now
+    REJECTED = 5  # the auth service's answer makes no sense
+    STORAGE = 6  # tokens cannot be read or stored
+    HTTP_ERROR = 7  # `get`: the answer's status is 400 or above; its body is printed anyway
     INTERRUPTED = 130  # Ctrl-C
     TERMINATED = 143  # SIGTERM
 

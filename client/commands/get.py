@@ -1,4 +1,4 @@
-"""``get``: any request, signed."""
+"""``get``: one signed request."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,24 +11,24 @@ from .options import Auth, CaCert, Insecure, Keyring, Name, Timeout, TokenFile
 
 
 def get(
-    url: Annotated[str, typer.Argument(metavar="URL", help="What to call; only its origin sees the token.")],
+    url: Annotated[str, typer.Argument(metavar="URL", help="The URL to call; only its origin gets the token.")],
     method: Annotated[
-        str | None, typer.Option("-X", "--request", metavar="METHOD", help="GET; POST with a body.")
+        str | None, typer.Option("-X", "--request", metavar="METHOD", help="Default: GET, or POST with a body.")
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(
-            "-d", "--data", metavar="DATA", help="Body: JSON where it is an object or list, else a form. @FILE, @-."
-        ),
+        typer.Option("-d", "--data", metavar="DATA", help="Body: JSON if an object or list, else a form. @FILE, @-."),
     ] = None,
     json: Annotated[
-        str | None, typer.Option("--json", metavar="DATA", help="Body: JSON, asking for JSON. @FILE, @-.")
+        str | None, typer.Option("--json", metavar="DATA", help="JSON body; sends Accept for JSON. @FILE, @-.")
     ] = None,
     header: Annotated[
         list[str] | None, typer.Option("-H", "--header", metavar="LINE", help="'Name: value'; repeatable.")
     ] = None,
-    include: Annotated[bool, typer.Option("-i", "--include", help="Print status and headers, too.")] = False,
-    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the body there.")] = None,
+    include: Annotated[bool, typer.Option("-i", "--include", help="Also print status and headers.")] = False,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the body to this file.")
+    ] = None,
     auth: Auth = None,
     account: Name = "default",
     token_file: TokenFile = None,
@@ -37,7 +37,7 @@ def get(
     timeout: Timeout = 30.0,
     cacert: CaCert = None,
 ) -> None:
-    """Call an address with the session's access token, renewed if need be. Options are curl's."""
+    """Call a URL with the session's access token, refreshed if necessary. The options are curl's."""
     chosen = Account(auth, account, token_file, keyring, allow_insecure, timeout, cacert)
 
     async def work() -> Exit:

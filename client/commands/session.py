@@ -26,10 +26,10 @@ def login(
     timeout: Timeout = 30.0,
     cacert: CaCert = None,
     bind: Annotated[
-        bool, typer.Option("--bind", help="Bind the session to a key: its refresh token alone is worthless then.")
+        bool, typer.Option("--bind", help="Bind the session to a key, so that a stolen refresh token is worthless.")
     ] = False,
 ) -> None:
-    """Open a session. The password is asked for, or read as one line of standard input; it is never an option."""
+    """Open a session. Reads the password from a prompt or as one line of standard input; no option takes it."""
     chosen = Account(auth, account, token_file, keyring, allow_insecure, timeout, cacert)
 
     async def work() -> Exit:
@@ -53,7 +53,7 @@ def token(
     timeout: Timeout = 30.0,
     cacert: CaCert = None,
 ) -> None:
-    """Print an access token, renewed if need be, for `curl -H "Authorization: Bearer $(dualtoken token)"`."""
+    """Print an access token, refreshed if necessary, for `curl -H "Authorization: Bearer $(dualtoken token)"`."""
     chosen = Account(auth, account, token_file, keyring, allow_insecure, timeout, cacert)
 
     async def work() -> Exit:
@@ -143,7 +143,9 @@ def _password() -> str:
     except UnicodeError:
         line = ""
     if not line:
-        raise ConfigurationError("no password that is text: give it at the prompt, or as a line of standard input")
+        raise ConfigurationError(
+            "no password, or not valid text: give it at the prompt, or as a line of standard input"
+        )
     return line
 
 

@@ -16,34 +16,34 @@ _LIBRARIES = ("hdrh", "plotly") if sys.platform == "win32" else ("hdrh", "plotly
 
 
 Auth = Annotated[
-    str, typer.Option("--auth", metavar="URL", envvar="DUALTOKEN_AUTH_URL", help="Address of the auth service.")
+    str, typer.Option("--auth", metavar="URL", envvar="DUALTOKEN_AUTH_URL", help="URL of the auth service.")
 ]
-Api = Annotated[str, typer.Option("--api", metavar="URL", help="Address of the resource service.")]
+Api = Annotated[str, typer.Option("--api", metavar="URL", help="URL of the resource service.")]
 User = Annotated[str, typer.Option("--user", "-u", metavar="NAME", help="The account of all sessions.")]
 PasswordFile = Annotated[
     Path | None,
-    typer.Option("--password-file", metavar="FILE", help="Instead of the prompt or a line of standard input."),
+    typer.Option("--password-file", metavar="FILE", help="Read the password from this file."),
 ]
-SelfContained = Annotated[bool, typer.Option("--self-contained", help="Start both services for the time of the run.")]
-AuthPort = Annotated[int, typer.Option("--auth-port", min=0, max=65535, help="With --self-contained; 0: any free one.")]
+SelfContained = Annotated[bool, typer.Option("--self-contained", help="Start both services for the run.")]
+AuthPort = Annotated[
+    int, typer.Option("--auth-port", min=0, max=65535, help="With --self-contained; 0: any free port.")
+]
 ResourcePort = Annotated[int, typer.Option("--resource-port", min=0, max=65535, help="Likewise.")]
-What = Annotated[
-    Scenario, typer.Option(help="What is asked for; mixed: 90 % read, 8 % upload, 1 % refresh, 1 % login.")
-]
+What = Annotated[Scenario, typer.Option(help="What to request; mixed: 90 % read, 8 % upload, 1 % refresh, 1 % login.")]
 Users = Annotated[int, typer.Option(metavar="N", help="Independent sessions.")]
-Concurrency = Annotated[int, typer.Option(metavar="N", help="Requests under way at most.")]
+Concurrency = Annotated[int, typer.Option(metavar="N", help="Maximum concurrent requests.")]
 Duration = Annotated[
     float | None, typer.Option(metavar="SECONDS", help=f"[default: {DEFAULT_DURATION_S:g}, without --requests]")
 ]
-Requests = Annotated[int | None, typer.Option(metavar="N", help="End after so many, instead of a duration.")]
+Requests = Annotated[int | None, typer.Option(metavar="N", help="Stop after this many, instead of a duration.")]
 ExpireEvery = Annotated[
-    float | None, typer.Option(metavar="SECONDS", help="Make all access tokens expire at this beat.")
+    float | None, typer.Option(metavar="SECONDS", help="Expire all access tokens at this interval.")
 ]
 Rate = Annotated[
     float | None,
-    typer.Option(metavar="PER_SECOND", help="Open model: arrivals at this rate, latency from when each was due."),
+    typer.Option(metavar="PER_SECOND", help="Open model: arrivals at this rate, latency from each due time."),
 ]
-Processes = Annotated[int, typer.Option(metavar="N", help="That make the load; 0: one for every two cores.")]
+Processes = Annotated[int, typer.Option(metavar="N", help="Processes that generate load; 0: one for every two cores.")]
 Timeout = Annotated[float, typer.Option(metavar="SECONDS", help="For one request.")]
 BodyBytes = Annotated[int, typer.Option(metavar="N", help="Size of an upload.")]
 AllowInsecure = Annotated[bool, typer.Option("--allow-insecure", help="Permit plain http to other machines.")]
@@ -73,10 +73,10 @@ def loadtest(
     json_file: JsonFile = None,
     html_file: HtmlFile = None,
 ) -> None:
-    """Put both services under load by real clients, and judge: no failure, one refresh per session and expiry.
+    """Load both services with real clients, and check: no failure, one refresh for each session and expiry.
 
-    The password is asked for, or read as one line of standard input; it is never an option. Exit status 1: a request
-    failed, or there were more refreshes than tokens that had run out. 2: it could not begin.
+    Reads the password from a prompt or as one line of standard input; no option takes it. Exit status 1: a request
+    failed, or there were more refreshes than expired tokens. 2: the run could not start.
     """
 
     async def work() -> Exit:
@@ -86,7 +86,7 @@ def loadtest(
         from .command import Command
 
         if not user and not self_contained:
-            raise ConfigurationError("whose sessions? Name the account with --user, or use --self-contained")
+            raise ConfigurationError("no account: name one with --user, or use --self-contained")
         options = Options(
             auth_url=auth, api_url=api, username=user, scenario=scenario, users=users, concurrency=concurrency,
             duration_s=DEFAULT_DURATION_S if duration is None and requests is None else duration, requests=requests,

@@ -53,7 +53,7 @@ class WorkerProcess:
             if "done" in line:
                 return
             tell(line)
-        raise WorkerFailed(f"a load generator process broke off with status {await self._process.wait()}")
+        raise WorkerFailed(f"a load generator process ended early with status {await self._process.wait()}")
 
     async def end(self) -> None:
         """See the process off."""

@@ -1,4 +1,4 @@
-"""What a run came to: so far while it goes on, in the end for the report."""
+"""The results of a run: interim ones while it runs, final ones for the report."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace

@@ -1,4 +1,4 @@
-"""What the demonstration claims, as counts. No I/O, and no time is ever judged."""
+"""The demonstration's claims, as counts. No I/O; times are never judged."""
 
 import base64
 import json

@@ -29,7 +29,7 @@ def demo() -> None:
 
 
 def up(auth_port: Port = AUTH_PORT, resource_port: Port = RESOURCE_PORT, page_port: Port = PAGE_PORT) -> None:
-    """Run both services and the web page for play, with a user, until Ctrl-C."""
+    """Run both services and the web page to try them, with a user, until Ctrl-C."""
 
     async def work() -> Exit:
         from rich.console import Console
@@ -46,14 +46,15 @@ def web(
         str, typer.Option("--host", metavar="HOST", envvar="WEB_HOST", help="Where to listen.")
     ] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option("--port", metavar="PORT", envvar="WEB_PORT", min=0, max=65535, help="0: any free one.")
+        int, typer.Option("--port", metavar="PORT", envvar="WEB_PORT", min=0, max=65535, help="0: any free port.")
     ] = PAGE_PORT,
     auth: Annotated[
         str,
-        typer.Option("--auth", metavar="URL", envvar="WEB_AUTH_URL", help="The auth service, as browsers reach it."),
+        typer.Option("--auth", metavar="URL", envvar="WEB_AUTH_URL", help="URL of the auth service for browsers."),
     ] = PAGE_AUTH_URL,
     api: Annotated[
-        str, typer.Option("--api", metavar="URL", envvar="WEB_API_URL", help="The resource service, likewise.")
+        str,
+        typer.Option("--api", metavar="URL", envvar="WEB_API_URL", help="URL of the resource service for browsers."),
     ] = PAGE_API_URL,
 ) -> None:
     """Serve the web page. Both services must list its origin: AUTH_CORS_ORIGINS, RESOURCE_CORS_ORIGINS."""

@@ -124,7 +124,7 @@ def bind(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family)
     except (OSError, UnicodeError) as error:  # UnicodeError: a name that IDNA cannot encode
         reason = error.strerror if isinstance(error, OSError) else "not a host name"
-        raise ConfigurationError(f"cannot listen on {host}:{port}: {reason}: name another (0: any free one)") from None
+        raise ConfigurationError(f"cannot listen on {host}:{port}: {reason}: name another (0: any free port)") from None
 
 
 @asynccontextmanager

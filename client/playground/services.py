@@ -131,7 +131,7 @@ def _require_free(port: int) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            problem = f"port {port} cannot be had: {error.strerror}: name another (0: any free one)"
+            problem = f"port {port} is not available: {error.strerror}: name another (0: any free port)"
             raise ConfigurationError(problem) from None
 
 

@@ -97,7 +97,7 @@ class Persistence:
             return session
 
     async def overwrite(self, session: StoredSession) -> None:
-        """Store a login or logout, whatever is there; if that fails, go on trying."""
+        """Store a login or logout unconditionally; if that fails, keep trying."""
         self._pending_write = session
         try:
             with self._counted():
@@ -178,7 +178,7 @@ class Persistence:
             if wanted == stored or await self._ask("swap", self._storage.swap, self._account, expected, wanted):
                 self._written(wanted)
                 return wanted
-        raise StorageError("what is stored changes all the time")
+        raise StorageError("the stored session keeps changing")
 
     async def _write_pending(self) -> StoredSession | None:
         if self._pending_write is None:

@@ -91,7 +91,7 @@ class Renewal:
     async def _refresh(self) -> TimedTokens | None:
         """Ask the auth service. Return None if memory holds something else by now."""
         if (pause := self._state.not_before - self._state.clock()) > 0:
-            raise RefreshUnavailable("refresh: the auth service asks to be left alone", pause)
+            raise RefreshUnavailable("refresh: the auth service asks clients to wait", pause)
         if (session := await self._journalled()) is None:
             return None
         asked_at = self._state.clock()

@@ -1,4 +1,4 @@
-"""The single refresh task, and those who wait for it."""
+"""The single refresh task and its waiting callers."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Where a session is kept between two runs, and how processes share it."""
+"""Storing a session between runs, and sharing it among processes."""
 
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -14,8 +14,8 @@ class StoredSession:
     Attributes:
         tokens: None once the session has ended.
         ended: why it has ended (``LoginRequired.reason``); None while it lives.
-        login_id: chosen at login, kept over refreshes, replaced at logout. Those made later sort later.
-        idempotency_key: the journal. Set while a refresh of ``tokens.refresh_token`` may have been sent and not been
+        login_id: set at login, kept by refreshes, replaced at logout. Later ids sort later.
+        idempotency_key: the journal. Set while a refresh of ``tokens.refresh_token`` may have been sent but not
             answered.
         refreshes: how often the session has been refreshed.
         jkt: the thumbprint of the key that was proven at login (RFC 9449 §6.1), or None.
@@ -35,26 +35,26 @@ class StoredSession:
 
     @property
     def order(self) -> tuple[str, int, bool]:
-        """What is newer sorts later: another login or logout, then a refresh, then the end of the session."""
+        """Newer sessions sort later: by login or logout, then by refreshes, then by the end of the session."""
         return self.login_id, self.refreshes, self.tokens is None
 
 
 class Storage(Protocol):
-    """Keeps one session for each account. An account is any text; a token source uses its auth service's address.
+    """Stores one session for each account. An account is any string; a token source uses its auth service's URL.
 
-    Any number of tasks and processes may call at once. A token source takes any exception for a :class:`StorageError`,
-    and quotes no message but that of one, and of an ``OSError``.
+    Any number of tasks and processes may call at once. A token source treats any exception as a :class:`StorageError`,
+    and quotes only messages of these and of ``OSError``.
     """
 
     async def load(self, account: str) -> StoredSession | None:
-        """Return what was stored last; None if nothing was. Waits for no lock.
+        """Return the session stored last; None if there is none. Waits for no lock.
 
         Raises:
             OSError, StorageError: it cannot be read.
         """
 
     async def save(self, account: str, session: StoredSession) -> None:
-        """Store *session* durably, whatever was there: on return it survives a crash; before, the old one does.
+        """Store *session* durably and unconditionally: on return it survives a crash; before that, the old one does.
 
         Raises:
             OSError, StorageError: nothing has changed.
@@ -71,11 +71,11 @@ class Storage(Protocol):
         """
 
     def lock(self, account: str, timeout_s: float) -> AbstractAsyncContextManager[None]:
-        """Keep other refreshers of *account* out, in this process and all others. A holder that dies lets go.
+        """Exclude other refreshers of *account*, in this process and all others. The lock of a dead holder is released.
 
         ``load``, ``save`` and ``swap`` never wait for it.
 
         Raises:
-            TimeoutError: on entering, when somebody else has held it for *timeout_s* seconds.
-            OSError, StorageError: on entering, it cannot be had.
+            TimeoutError: on entering, when another holder has kept it for *timeout_s* seconds.
+            OSError, StorageError: on entering, it cannot be taken.
         """

@@ -1,4 +1,4 @@
-"""The one place where the trouble of a storage becomes a :class:`StorageError`."""
+"""The one place where a storage's errors become a :class:`StorageError`."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -37,14 +37,14 @@ def at_home() -> Iterator[None]:
 
 
 class FileStorage:
-    """Keeps sessions in one file (mode 0600), several accounts beside each other.
+    """Stores sessions in one file (mode 0600), for several accounts.
 
-    Two locks stand beside the file: one a refresh holds for its account, and one is held for the milliseconds in which
-    the file is rewritten. Both are the kernel's: a process that dies lets go of them.
+    Two lock files are beside it: a refresh holds one for its account, and a write holds the other for milliseconds.
+    Both are kernel locks: a process that dies releases them.
 
     Args:
-        path: the token file itself; None: :func:`default_path`. A folder that is missing is made with mode 0700.
-        account: tells several users of one auth service apart.
+        path: the token file; None: :func:`default_path`. A missing folder is created with mode 0700.
+        account: the name of the session, to keep several users of one auth service.
 
     Raises:
         ConfigurationError: *path* begins in a home folder, and there is none.
@@ -61,17 +61,17 @@ class FileStorage:
         return f"FileStorage({str(self.path)!r}, account={self._account!r})"
 
     async def load(self, account: str) -> StoredSession | None:
-        """Return what was stored last. A file that is not ours is set aside, which the log says."""
+        """Return the session stored last. A file in an unknown format is set aside, and that is logged."""
         return (await self._worker.run(self._read)).accounts.get(self._key(account))
 
     async def sessions(self) -> dict[tuple[str, str], StoredSession]:
-        """Return all that the file holds, ended sessions too: by auth service, and by the name of the account."""
+        """Return all sessions of the file, ended ones too, by auth service and name of the account."""
         stored = (await self._worker.run(self._read)).accounts
         # An address has no space in it; a name may have several.
         return {(key.partition(" ")[0], key.partition(" ")[2]): session for key, session in stored.items()}
 
     async def save(self, account: str, session: StoredSession) -> None:
-        """Store *session*, whatever was there."""
+        """Store *session* unconditionally."""
         await self._worker.run(self._write, self._key(account), session, lambda _: True)
 
     async def swap(self, account: str, expected: str | None, session: StoredSession) -> bool:
@@ -131,7 +131,7 @@ class FileStorage:
             # To read a pipe would take for ever; a device (/dev/null) that is set aside or replaced is gone for all.
             mode = self.path.stat().st_mode
             if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-                raise StorageError(f"{self.path} is a device or a pipe, which keeps nothing")
+                raise StorageError(f"{self.path} is a device or a pipe, which cannot store tokens")
             with self.path.open("rb") as file:
                 found = file_format.read(file.read(file_format.MAX_BYTES))
                 close_to_others(file, self.path)

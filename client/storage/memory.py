@@ -8,7 +8,7 @@ from . import StoredSession
 
 
 class MemoryStorage:
-    """Keeps sessions in memory. Sources that share one instance share their sessions."""
+    """Stores sessions in memory. Sources that share one instance share their sessions."""
 
     def __init__(self) -> None:
         self._sessions: dict[str, StoredSession] = {}

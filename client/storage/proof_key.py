@@ -1,4 +1,4 @@
-"""Where the key of sessions lies that are bound to one."""
+"""The location of the key of bound sessions."""
 
 from ..errors import ConfigurationError
 from ..proof_keys import MemoryProofKey, ProofKey, key_path

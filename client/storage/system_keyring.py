@@ -23,7 +23,7 @@ SERVICE: Final = "dualtoken"
 
 
 class KeyringStorage:
-    """Keeps each session as one entry of the key ring: needs the extra ``dualtoken[keyring]``.
+    """Stores each session as one entry of the key ring: needs the extra ``dualtoken[keyring]``.
 
     A key ring has no lock of its own, so lock files stand in the user's data folder; they hold nothing.
 
@@ -48,11 +48,11 @@ class KeyringStorage:
         return f"KeyringStorage(account={self._account!r}, backend={type(self._backend).__name__})"
 
     async def load(self, account: str) -> StoredSession | None:
-        """Return what was stored last. An entry that is not ours is set aside, which the log says."""
+        """Return the session stored last. An entry in an unknown format is set aside, and that is logged."""
         return await self._worker.run(self._read, self._key(account))
 
     async def save(self, account: str, session: StoredSession) -> None:
-        """Store *session*, whatever was there."""
+        """Store *session* unconditionally."""
         await self._worker.run(self._store, self._key(account), session, lambda _: True)
 
     async def swap(self, account: str, expected: str | None, session: StoredSession) -> bool:

@@ -93,7 +93,7 @@ class AuthApi:
         scope: str | None = None,
     ) -> None:
         if scope is not None and not _SCOPE.fullmatch(scope):
-            raise ConfigurationError(f"scope must be words with a blank between two, not {scope!r}")
+            raise ConfigurationError(f"scope must be a space-delimited list, not {scope!r}")
         self._base = base
         self._session = session
         self._wall_clock = wall_clock

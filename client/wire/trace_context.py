@@ -1,4 +1,4 @@
-"""Which request made a refresh necessary: its trace goes on to the auth service.
+"""Passes the trace of the request that caused a refresh to the auth service.
 
 Source: W3C Trace Context, Level 1.
 """

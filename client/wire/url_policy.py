@@ -1,4 +1,4 @@
-"""Which addresses may see a token."""
+"""The URLs that may get a token."""
 
 import ipaddress
 import re
@@ -61,7 +61,7 @@ def _checked(address: str | URL, what: str, *, allow_insecure: bool) -> URL:
     if url.query_string or url.fragment:
         raise ConfigurationError(f"{what} must not carry a query or a fragment")
     if not _can_be(url.raw_host or "") or url.port == 0:
-        raise ConfigurationError(f"{what} names a host or port that cannot be: {url.host}:{url.port}")
+        raise ConfigurationError(f"{what} names an invalid host or port: {url.host}:{url.port}")
     if url.scheme == "http" and not allow_insecure and not is_loopback(url.host):
         raise ConfigurationError(
             f"{what} is plain http to {url.host}: tokens would travel readable. "

@@ -1,4 +1,4 @@
-"""The guard of an ASGI application. It needs no framework: only what the ASGI specification (3.0) says."""
+"""The guard of an ASGI application (ASGI 3.0); needs no framework."""
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
@@ -19,10 +19,10 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 Exempt = str | Callable[[Mapping[str, Any]], bool]
-"""What asks for no token: a path, or the scopes for which a predicate says so."""
+"""What needs no token: a path, or a predicate on the scope."""
 
 GUARD: Final = "dualtoken.guard"
-"""The key of a scope under which its guard stands."""
+"""The key of the guard in a scope."""
 UNAUTHORIZED: Final = 3000
 """The close code of a WebSocket without good credentials (IANA's WebSocket Close Code Number Registry)."""
 _HANDLERS: Final = "starlette.exception_handlers"  # of the innermost application, by class and by status
@@ -30,7 +30,7 @@ _RESPONSE: Final = "websocket.http.response"  # ASGI's extension: a refused hand
 
 
 class Refused(Exception):
-    """Leave the application with the answer to a caller whose token is not enough; the middleware sends it."""
+    """Carries the answer to a caller whose token does not suffice; the middleware sends it."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(f"refused with {refusal.status}")
@@ -40,17 +40,17 @@ class Refused(Exception):
 class BearerMiddleware(Guard):
     """Guards an ASGI application with access tokens: HTTP requests and WebSocket handshakes.
 
-    Keys and revocations are kept current from the start of the application's lifespan to its end, in each process of
-    the server. An application that is served without a lifespan is told so at its first request that needs a verdict.
+    Keys and revocations are kept current during the application's lifespan, in each process of the server. If the
+    server runs no lifespan, the first request that needs a verdict raises an error that says so.
 
     Args:
-        app: what is guarded.
-        public: paths, as the server or the routes have them, and predicates on a scope, that ask for no token.
+        app: the application to guard.
+        public: paths, as the server or the routes see them, and predicates on a scope, that need no token.
         arguments: those of :class:`Guard`.
 
     Raises:
         ValueError: an argument is missing, superfluous or malformed; the text names it.
-        TypeError: *public* is no list of paths and predicates.
+        TypeError: *public* is not a list of paths and predicates.
 
     Source: RFC 6750; ASGI 3.0.
     """
@@ -74,7 +74,7 @@ class BearerMiddleware(Guard):
         """Serve one scope.
 
         Raises:
-            RuntimeError: another guard stands around this one, or nothing keeps the keys current.
+            RuntimeError: another guard wraps this one, or nothing keeps the keys current.
         """
         kind = scope["type"]
         if kind not in ("http", "websocket"):
@@ -103,7 +103,7 @@ class BearerMiddleware(Guard):
             await _refuse(scope, receive, send, refused.refusal)
 
     async def _look_again(self, guarded: Scope, values: Sequence[str], error: ResourceError) -> None:
-        """Let in whoever needs no token, or has a good one after all.
+        """Accept a request that needs no token, or whose token is good after all.
 
         Raises:
             Refused: the verdict.
@@ -160,7 +160,7 @@ class BearerMiddleware(Guard):
 
 
 class _Noted:
-    """A ``send`` that knows whether a WebSocket has been answered: afterwards it can no longer be refused."""
+    """A ``send`` that records whether a WebSocket has been answered: then it can no longer be refused."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -172,23 +172,23 @@ class _Noted:
 
 
 def claims_of(scope: Mapping[str, Any]) -> Claims | None:
-    """Return who calls; None on a public path without a good token."""
+    """Return the caller's claims; None on a public path without a good token."""
     claims: Claims | None = (scope.get("state") or {}).get("claims")
     return claims
 
 
 def require(scope: Mapping[str, Any], needed: Needed | None = None) -> Claims:
-    """Return who calls, if the token is enough.
+    """Return the caller's claims, if they suffice.
 
     Args:
         scope: of the request or WebSocket.
-        needed: a scope (RFC 6749 §3.3), or what says whether the claims are enough; None: any good token is.
+        needed: a scope (RFC 6749 §3.3), or a predicate on the claims; None: any good token suffices.
 
     Raises:
-        Refused: it is not. The middleware answers.
-        RuntimeError: no BearerMiddleware stands around this application.
-        ValueError: *needed* is a text and not one scope.
-        TypeError: it can be no predicate, or is a coroutine function.
+        Refused: they do not. The middleware answers.
+        RuntimeError: no BearerMiddleware wraps this application.
+        ValueError: *needed* is a string but not one scope.
+        TypeError: it is not a predicate, or is a coroutine function.
     """
     guard = scope.get(GUARD)
     if not isinstance(guard, BearerMiddleware):
@@ -206,7 +206,7 @@ def require(scope: Mapping[str, Any], needed: Needed | None = None) -> Claims:
 
 
 def _refused(scope: Mapping[str, Any], refusal: Refusal) -> Refused:
-    """Return what to raise, and give Starlette its answer: a mounted application makes a 500 of the unknown."""
+    """Return the exception, and register its answer with Starlette: a mounted application would answer 500."""
     handlers: dict[Any, Any] = scope.get(_HANDLERS, ({},))[0]
     handlers.setdefault(Refused, _as_starlette_does)
     return Refused(refusal)
@@ -236,7 +236,7 @@ def _exemptions(public: Iterable[Any]) -> list[Any]:
 
 
 def _route_path(scope: Mapping[str, Any]) -> str:
-    """Return the path that routes see: without that of a proxy or server below which the application stands."""
+    """Return the path that routes see, without the ``root_path`` of a proxy or server."""
     path: str = scope["path"]
     root = scope.get("root_path") or ""
     return path.removeprefix(root) if path.startswith(f"{root}/") else path

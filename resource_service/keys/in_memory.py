@@ -1,4 +1,4 @@
-"""Keys that the application itself holds: for tests, and for those who fetch keys in a way of their own."""
+"""Keys held by the application: for tests, and for applications that fetch keys themselves."""
 
 import json
 from collections.abc import Mapping

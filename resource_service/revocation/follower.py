@@ -85,7 +85,7 @@ class Follower:
         return self._clock() > self._revoked.known_until
 
     async def follow(self) -> None:
-        """Follow until cancelled, whatever happens; reconnect with backoff, and go on where it stopped."""
+        """Follow until cancelled, through all failures; reconnect with backoff, and resume where it stopped."""
         failures = 0
         async with self._feed:
             while True:

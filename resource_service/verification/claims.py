@@ -12,7 +12,7 @@ NUMERIC_DATE_LIMIT = 2**53
 """Integers from here on do not survive every JSON parser (RFC 7493 §2.2): no clock needs them."""
 
 TEXT_LIMIT = 1024
-"""Characters; longer identifiers are nobody's."""
+"""Characters; no real identifier is longer."""
 
 REQUIRED_TEXTS = ("iss", "sub")
 OPTIONAL_TEXTS = ("sid", "client_id", "jti", "username", "email")

@@ -30,7 +30,7 @@ RSA_LEAST_EXPONENT = 3
 RSA_EXPONENT_BITS = 64
 KID_LIMIT = 256
 TOLD_PROBLEMS = 3
-"""Keys of a refused set whose problems are told, at most."""
+"""Maximum keys of a refused set whose problems are reported."""
 
 ED25519_P = 2**255 - 19
 _ORDER_8_Y = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
@@ -109,7 +109,7 @@ def _add(keys: dict[str, VerificationKey], jwk: Any) -> None:
         KeySetRefused: it cannot be used.
     """
     if not isinstance(jwk, dict):
-        raise KeySetRefused("a key that is no object")
+        raise KeySetRefused("a key that is not an object")
     jwk = {name: value for name, value in jwk.items() if value is not None}  # null is as left out
     if not _is_for_us(jwk):
         return
@@ -165,7 +165,7 @@ def _weakness(key: Any) -> str:
     if isinstance(key, bytes):
         return "" if len(key) >= SHARED_KEY_BYTES else f"is shorter than {SHARED_KEY_BYTES} bytes"
     if isinstance(key, Ed25519PublicKey):
-        return "is a point of low order, for which anybody can sign" if _is_of_low_order(key) else ""
+        return "is a point of low order, with which anybody can sign" if _is_of_low_order(key) else ""
     if isinstance(key, RSAPublicKey):
         return _rsa_weakness(key.public_numbers())
     return ""

@@ -1,4 +1,4 @@
-"""JSON read so that nobody can read it otherwise."""
+"""JSON, parsed unambiguously."""
 
 import json
 from typing import Any

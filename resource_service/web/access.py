@@ -1,4 +1,4 @@
-"""What a route asks of its callers: said on the handler, obeyed by the bearer middleware."""
+"""A route's requirements on its callers: declared on the handler, enforced by the bearer middleware."""
 
 import functools
 import inspect

@@ -7,8 +7,8 @@
     bearer = Bearer(issuer="https://auth.example", audience="https://api.example", keys="access.jwks.json")
     bearer.mount(app)
 
-From then on every route of *app* needs an access token, and finds who calls in ``request[CLAIMS]``. A route says
-otherwise with ``@optional`` or ``@public``, and asks for more with ``@requires("scope")``.
+Every route of *app* then requires an access token, and its handler finds the caller's claims in ``request[CLAIMS]``.
+Change this for one route with ``@optional``, ``@public`` or ``@requires("scope")``.
 """
 
 import asyncio
@@ -42,17 +42,17 @@ class Bearer(Guard):
     cure = "mount() it, or attach() it beside middleware() or guarded()"
 
     def mount(self, app: web.Application, *, public: Iterable[Exempt] = ()) -> None:
-        """Guard every route of *app* and its sub-applications; start and stop with it.
+        """Guard every route of *app* and its sub-applications; start and stop with *app*.
 
-        Middlewares appended before see refused requests too, those appended after only what passed.
+        Middlewares appended earlier also see refused requests; those appended later see only accepted ones.
 
         Args:
-            app: what is guarded.
-            public: resources and routes, static ones too, and predicates on a request, that ask for no token, as if
+            app: the application to guard.
+            public: resources and routes, static ones too, and predicates on a request, that need no token, as if
                 their handlers were marked with ``@public``.
 
         Raises:
-            TypeError: one of *public* is neither.
+            TypeError: an item of *public* is none of these.
             RuntimeError: another guards *app*, or it has started.
         """
         middleware = self.middleware(public=public)
@@ -60,9 +60,9 @@ class Bearer(Guard):
         app.middlewares.append(middleware)
 
     def attach(self, app: web.Application) -> None:
-        """Start and stop with *app*, without guarding it: for routes that :meth:`guarded` guards one by one.
+        """Start and stop with *app*, without guarding it: for routes guarded one by one with :meth:`guarded`.
 
-        It serves the metadata of the resource (RFC 9728), whose place follows from the first audience.
+        Serves the metadata of the resource (RFC 9728); the first audience determines its path.
 
         Raises:
             RuntimeError: another guards *app*, or it has started.
@@ -109,14 +109,14 @@ class Bearer(Guard):
                     ...
             await socket.close(code=3000, message=(lifetime.ended or "").encode())
 
-        The body of the context is cancelled when the token expires, its session is revoked or its key retired, and
-        when nobody knows any more who is revoked; the context then ends without an error. Nothing ends for a request
-        that came without a token.
+        The body of the context is cancelled when the token expires, its session is revoked, its key is retired, or
+        the revocation feed has been silent for too long; the context then exits without an error. The body of a
+        request without a token is never cancelled.
         """
         return self.open_while_good(request.headers.getall(AUTHORIZATION, ()), request.get(CLAIMS))
 
     def middleware(self, *, public: Iterable[Exempt] = ()) -> Middleware:
-        """Make the middleware alone, as :meth:`mount` does; :meth:`attach` keeps the keys current."""
+        """Return only the middleware of :meth:`mount`; :meth:`attach` keeps the keys current."""
         is_exempt = exemption(public)
         authenticate, counts = self.authenticator.authenticate, self._counts
 

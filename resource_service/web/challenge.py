@@ -1,4 +1,4 @@
-"""The answers of RFC 6750 §3 to requests whose token is missing, refused, or not enough. Knows no framework."""
+"""The answers of RFC 6750 §3 to a missing, refused or insufficient token. Independent of any framework."""
 
 import re
 from dataclasses import dataclass

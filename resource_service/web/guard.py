@@ -1,4 +1,4 @@
-"""What guards an application with access tokens, whatever framework it is written for."""
+"""The guard of an application with access tokens, for any framework."""
 
 import contextlib
 import logging

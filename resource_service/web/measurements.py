@@ -1,4 +1,4 @@
-"""What this service tells Prometheus. No label ever holds anything that a user or a token says."""
+"""This service's metrics. No label ever holds a value from a user or a token."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 

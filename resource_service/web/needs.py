@@ -1,4 +1,4 @@
-"""What a route asks of a token, and who need not show one: one scope, or a predicate. Knows no framework."""
+"""What a route requires of a token: one scope, or a predicate. Independent of any framework."""
 
 import inspect
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from ..verification.claims import Claims
 from .challenge import SCOPE
 
 Needed = str | Callable[[Claims], bool]
-"""One scope (RFC 6749 §3.3), or what says whether a token's claims are enough."""
+"""One scope (RFC 6749 §3.3), or a predicate on a token's claims."""
 
 T = TypeVar("T")
 
@@ -17,8 +17,8 @@ def checked(needed: Needed) -> Needed:
     """Return *needed*.
 
     Raises:
-        ValueError: it is a text and not one scope.
-        TypeError: it can be no predicate, or is a coroutine function.
+        ValueError: it is a string but not one scope.
+        TypeError: it is not a predicate, or is a coroutine function.
     """
     if isinstance(needed, str):
         if not SCOPE.fullmatch(needed):
@@ -31,10 +31,10 @@ def checked(needed: Needed) -> Needed:
 
 
 def is_enough(claims: Claims, needed: Needed) -> bool:
-    """Tell whether *claims* are enough. They are not where a predicate misses one (``KeyError``).
+    """Tell whether *claims* suffice. They do not if a predicate misses one (``KeyError``).
 
     Raises:
-        TypeError: the predicate gave no verdict.
+        TypeError: the predicate did not return a bool.
     """
     if isinstance(needed, str):
         return needed in claims.scopes
@@ -45,13 +45,13 @@ def is_enough(claims: Claims, needed: Needed) -> bool:
 
 
 def verdict(predicate: Callable[[T], bool], of: T) -> bool:
-    """Return what *predicate* says.
+    """Return the verdict of *predicate*.
 
     Raises:
-        TypeError: something else than yes or no.
+        TypeError: it is not a bool.
     """
     said = predicate(of)
-    # A coroutine that nobody awaited would be true.
+    # A coroutine that is not awaited would be true.
     if not isinstance(said, bool):
         raise TypeError(f"the predicate returned {type(said).__name__}, not bool")
     return said

@@ -1,4 +1,4 @@
-"""How this resource presents itself to clients that it refuses. Knows no framework."""
+"""The metadata for refused clients (RFC 9728). Independent of any framework."""
 
 import json
 import re

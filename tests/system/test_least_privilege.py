@@ -188,7 +188,7 @@ async def test_sqlite_knows_no_roles(tmp_path: Path) -> None:
     """The option is refused, not passed over."""
     status, _, err = await run("auth_service", "migrate", "--grant-to", ROLE, settings=deployment_in(tmp_path).auth)
 
-    assert (2, "auth_service: --grant-to: only PostgreSQL knows roles\n") == (status, err)
+    assert (2, "auth_service: --grant-to: only PostgreSQL has roles\n") == (status, err)
 
 
 def test_the_page_shows_what_is_granted() -> None:

@@ -11,7 +11,7 @@ import { sleep } from "./waiting.js";
 
 const BACKOFF_MS = [250, 500, 1_000, 2_000, 4_000];
 const ATTEMPTS_IN_DEADLINE = 3; // one hung connection must not use up all the time there is
-/** However long the auth service asks to be left alone: a proxy's `Retry-After` of a day must not lock a page for one. */
+/** However long the auth service asks clients to wait: a proxy's `Retry-After` of a day must not lock a page for one. */
 export const MAX_PAUSE_MS = 60_000;
 
 export class AuthApi {

@@ -143,7 +143,7 @@ export class Renewal {
   async #renew(before, flight) {
     const [state, journal] = [this.#state, this.#journal];
     const { leftMs } = this.#asked;
-    if (leftMs > 0) throw new AuthUnavailable("refresh: the auth service asks to be left alone", leftMs);
+    if (leftMs > 0) throw new AuthUnavailable("refresh: the auth service asks clients to wait", leftMs);
     // A key that stands there was sent by a tab that never heard the answer: the same refresh is repeated.
     const begun = journal.read();
     const key = this.#turns.shared ? (begun && KEY.test(begun) ? begun : journal.write(randomId())) : null;

@@ -46,7 +46,7 @@ def test_every_command_has_an_answer_for_programs(command: click.Command) -> Non
     """``--json`` is an option of each, in the same words."""
     helps = [option.help for option in command.params if "--json" in option.opts]  # type: ignore[attr-defined]
 
-    assert ["For programs."] == helps
+    assert ["Print JSON, for programs."] == helps
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="the device is Linux's")

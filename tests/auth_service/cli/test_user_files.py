@@ -125,7 +125,7 @@ def test_an_interrupted_import_goes_on(import_: Import, monkeypatch: pytest.Monk
         ({"sub": "1", "pasword_hash": "x"}, "pasword_hash: Extra inputs are not permitted"),
         ({"sub": "1", "\x1b[31m": "x"}, r"'\x1b[31m': Extra inputs"),
         ({"sub": "1", "password": "hunter2"}, "password: Extra inputs are not permitted"),
-        ({"sub": "1", "password_hash": "hunter2"}, "password_hash: is no hash of a kind that is known here"),
+        ({"sub": "1", "password_hash": "hunter2"}, "password_hash: is not a hash of a known kind"),
         ({"sub": "1", "email": "x" * MAX_LINE_BYTES}, f"longer than {MAX_LINE_BYTES} bytes"),
         ({"sub": "2", "username": "taken"}, "username: another user has it"),
     ],

@@ -189,7 +189,7 @@ def test_nobody_is_deleted_unasked(run: Run) -> None:
     """Where nobody can answer the question, --yes is asked for."""
     add(run)
 
-    assert "nobody is there to be asked: give --yes" == problem(run("users", "delete", "zs"))
+    assert "no terminal to confirm at: use --yes" == problem(run("users", "delete", "zs"))
     assert ["zs"] == [user["username"] for user in users(run)]
     assert "user zs erased; all sessions revoked\n" == run("users", "delete", "zs", "--yes").out
 

@@ -92,7 +92,7 @@ def test_keys_for_other_things_are_ignored(key: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("key", "expected"),
     [
-        (7, "is no object"),
+        (7, "is not an object"),
         ({**new_jwk("ES256"), "key_ops": ["verify"]}, "is private"),
         ({**new_jwk("RS256"), "key_ops": ["verify"]}, "is private"),
         (published("ES256", kid=7), "has a kid"),

@@ -186,4 +186,6 @@ async def test_bad_keys_beside_a_good_one_harm_nothing(issuer: Issuer) -> None:
 
     assert [True, False, False] == [key is not None for key in found]
     assert 1 == len(told)
-    assert ["key 1 is a point of low order, for which anybody can sign", "key 3 is no object"] == told[0]["problems"]
+    assert ["key 1 is a point of low order, with which anybody can sign", "key 3 is not an object"] == told[0][
+        "problems"
+    ]

@@ -150,7 +150,7 @@ async def test_a_body_is_sent_again_whole_or_told(
 
     await pair.expire()
     if name in ("file", "pipe in a form"):
-        with pytest.raises(NotReplayable, match="make it anew"):
+        with pytest.raises(NotReplayable, match="create it again"):
             await asyncio.to_thread(post)
         return
 

@@ -153,7 +153,7 @@ async def test_a_file_is_sent_again_from_where_it_stood(http: requests.Session, 
     await pair.expire()
     response = await on_a_thread(lambda: http.post(f"{pair.api_url}/echo", data=file, timeout=HANGS_S))
     await pair.expire()
-    with pytest.raises(NotReplayable, match="make it anew"):
+    with pytest.raises(NotReplayable, match="create it again"):
         await on_a_thread(lambda: http.post(f"{pair.api_url}/echo", data=iter([b"a", b"b"]), timeout=HANGS_S))
 
     assert 6 == response.json()["bytes"]

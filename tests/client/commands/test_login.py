@@ -71,7 +71,7 @@ async def test_a_login_that_cannot_be_kept_is_code_6(run: Run, pair: Control, to
     done = await run("login", "--auth", pair.auth_url, "--user", "zs", line=f"{PASSWORD}\n")
 
     assert (Exit.STORAGE, b"") == (done.code, done.out)
-    assert "could not be kept" in done.err
+    assert "could not be stored" in done.err
     assert "Traceback" not in done.err
 
 
@@ -105,7 +105,7 @@ async def test_a_password_is_text(run: Run, pair: Control, line: str) -> None:
 
     assert done == again
     assert (Exit.USAGE, 1) == (done.code, done.err.count("\n"))
-    assert "no password that is text" in done.err
+    assert "no password, or not valid text" in done.err
 
 
 async def test_a_mark_before_a_password_is_none_of_it(run: Run, pair: Control) -> None:

@@ -71,7 +71,7 @@ def against(pair: Control) -> list[str]:
         (["--self-contained", "--users", "0"], "--users must be more than 0, not 0"),
         (["--self-contained", "--html", "/missing/report.html"], "/missing/report.html cannot be written: No such"),
         (["--self-contained", "--json", "/"], "/ cannot be written: Is a directory"),
-        ([], "whose sessions? Name the account with --user, or use --self-contained"),
+        ([], "no account: name one with --user, or use --self-contained"),
         (["--user", "zs", "--api", "nonsense"], "the API URL is not an address"),
         (["--user", "zs", "--auth", "http://127.0.0.1:1"], "login: 127.0.0.1 cannot be reached"),
         (["--user", "zs", "--password-file", "/missing"], "/missing cannot be read"),
@@ -92,7 +92,7 @@ async def test_a_port_that_is_taken_is_one_line() -> None:
         port = taken.getsockname()[1]
         run = await ended("--self-contained", "--resource-port", str(port))
 
-    expected = f"dualtoken: port {port} cannot be had: Address already in use: name another (0: any free one)\n"
+    expected = f"dualtoken: port {port} is not available: Address already in use: name another (0: any free port)\n"
     assert (2, expected) == (run.status, run.errors)
 
 

@@ -107,7 +107,7 @@ async def chunks() -> AsyncIterator[bytes]:
 
 async def test_a_generator_is_never_sent_empty(http: aiohttp.ClientSession, pair: Control) -> None:
     """What can be had once is sent once: the caller is told, and the token is renewed for the next try."""
-    with pytest.raises(NotReplayable, match="make it anew and repeat") as error:
+    with pytest.raises(NotReplayable, match="create it again and repeat") as error:
         await echo(http, pair, chunks())
 
     assert isinstance(error.value.__cause__, aiohttp.ClientResponseError)

@@ -67,7 +67,7 @@ async def test_a_port_that_is_taken_is_named() -> None:
     """It is told before anything starts."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(ConfigurationError, match=f"port {port} cannot be had"):
+        with pytest.raises(ConfigurationError, match=f"port {port} is not available"):
             async with running_services(access_ttl_s=60, auth_port=port):
                 pytest.fail("started")
 

@@ -97,7 +97,7 @@ SHARED = Key().jwk
         (b"[]", "not a JWK Set"),
         (b"{}", "no list of keys"),
         (b'{"keys": {}}', "no list of keys"),
-        (b'{"keys": [1]}', "no object"),
+        (b'{"keys": [1]}', "not an object"),
         (b'{"keys": [], "keys": []}', "a member occurs twice"),
         (jwk_set(SHARED | {"k": b64(b"x" * 31)}), "shorter than 32 bytes"),
         (jwk_set(SHARED | {"k": ""}), "malformed"),
@@ -168,12 +168,12 @@ GOOD = Key("good", "ES256").jwk
         (SHARED | {"k": b64(b"x" * 31)}, "the key 'k1' is shorter than 32 bytes"),
         (_short_rsa(), "the key 'k1' is shorter than 2048 bits"),
         (Key(alg="ES256").jwk | {"x": "AAAA"}, "the key 'k1' is malformed"),
-        (_edwards(1), "the key 'k1' is a point of low order, for which anybody can sign"),
+        (_edwards(1), "the key 'k1' is a point of low order, with which anybody can sign"),
         (SHARED | {"kid": None}, "a key without a kid"),
         (GOOD, "two keys share a kid: 'good'"),
         ({"kty": 1}, "a key without a type"),
         (SHARED | {"key_ops": 1}, "key_ops is not a list"),
-        (None, "a key that is no object"),
+        (None, "a key that is not an object"),
     ],
 )
 @pytest.mark.parametrize("place", [0, 1])
