@@ -49,7 +49,7 @@ bench: setup ## measure beside other servers and clients, each installed for it,
 	$(BIN)/python -m benchmarks.side_by_side $(BENCH_ARGS)
 	$(if $(BENCH_ARGS),,$(BIN)/python -m benchmarks.goals --quick --tell)
 
-bench-check: setup ## fail below the goals of docs/performance.md, by ratio
+bench-check: setup ## fail below the goals of docs/performance.md, or below the figure that it gives for a goal not reached
 	$(BIN)/python -m benchmarks.installation
 	$(BIN)/python -m benchmarks.goals $(BENCH_ARGS)
 

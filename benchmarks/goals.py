@@ -5,7 +5,8 @@
 Exit status 1 if a goal is missed, or was not measured; 2 if none is, but the machine was too busy to tell of some.
 
 The exit status forgives a goal that is missed by no more than the margin: on a machine that does other work, too, even
-a ratio of one run swings by a few per cent. Such a goal is said to be within the margin, not to be reached. Where the
+a ratio of one run swings by a few per cent. Such a goal is said to be within the margin, not to be reached. A miss that
+docs/performance.md tells and explains is *MISSED, as known*, while it is no worse than there. Where the
 rounds of a measurement differ so much that they say neither, the verdict is that it cannot be told.
 
 Most are held by scripts of their own, which print what they measured; those beside peers are read from one run of
@@ -79,7 +80,7 @@ def _of_reads(*, quick: bool) -> tuple[Script, ...]:
             ("-m", "benchmarks.cold_home", "--algs", "HS256", *_fewer(quick, "--rounds", "20")),
             {
                 r"HS256: each token once ÷ without auth:": Goal(
-                    "GET /home, another user's token each time, HS256 ÷ without auth", 0.8
+                    "GET /home, another user's token each time, HS256 ÷ without auth", 0.8, known=0.61
                 )
             },
         ),
@@ -110,8 +111,10 @@ def _of_rotations(*, quick: bool) -> tuple[Script, ...]:
         Script(
             ("-m", "benchmarks.refresh_ratio", *fewer),
             {
-                r"refresh ÷ echo on asyncio:": Goal("durable POST /refresh ÷ a bare aiohttp JSON echo", 0.6),
-                r"refresh ÷ echo on uvloop:": Goal("durable POST /refresh ÷ the same echo on uvloop", 0.55),
+                r"refresh ÷ echo on asyncio:": Goal(
+                    "durable POST /refresh ÷ a bare aiohttp JSON echo", 0.6, known=0.54
+                ),
+                r"refresh ÷ echo on uvloop:": Goal("durable POST /refresh ÷ the same echo on uvloop", 0.55, known=0.41),
             },
         ),
         Script(
@@ -136,7 +139,7 @@ def _of_rotations(*, quick: bool) -> tuple[Script, ...]:
         ),
         Script(
             ("-m", "benchmarks.bound_ratio", *fewer),
-            {r"^bound ÷ unbound:": Goal("POST /refresh of a bound session ÷ of an unbound one", 0.5)},
+            {r"^bound ÷ unbound:": Goal("POST /refresh of a bound session ÷ of an unbound one", 0.5, known=0.42)},
         ),
         Script(
             ("-m", "benchmarks.claims_ratio", *fewer),
@@ -204,9 +207,9 @@ SUITE = Script(
 
 
 PEERS = (
-    (Goal("rotations ÷ Express + jsonwebtoken", 3.0), "Express + jsonwebtoken"),
-    (Goal("rotations ÷ node oidc-provider", 2.5), "node oidc-provider"),
-    (Goal("rotations ÷ djangorestframework-simplejwt", 60.0), "djangorestframework-simplejwt"),
+    (Goal("rotations ÷ Express + jsonwebtoken", 3.0, known=2.5), "Express + jsonwebtoken"),
+    (Goal("rotations ÷ node oidc-provider", 2.5, known=1.8), "node oidc-provider"),
+    (Goal("rotations ÷ djangorestframework-simplejwt", 60.0, known=47.0), "djangorestframework-simplejwt"),
     (Goal("rotations ÷ django-oauth-toolkit", 50.0), "django-oauth-toolkit"),
 )
 

@@ -121,7 +121,7 @@ def test_a_machine_that_is_too_noisy_gives_no_figure(low: float, high: float, ve
 @pytest.mark.parametrize(
     ("verdicts", "status"),
     [
-        (["reached", "left out", "within the margin"], 0),
+        (["reached", "left out", "within the margin", "MISSED, as known"], 0),
         (["reached", "CANNOT TELL"], 2),
         (["CANNOT TELL", "MISSED"], 1),
     ],
@@ -153,6 +153,16 @@ def test_a_bound_from_above_is_not_exceeded(milliseconds: float, verdict: str) -
     told = f"{verdict:17}  latency: {milliseconds:.2f}, goal at most 1000"
 
     assert (verdict, told) == judge(goal, Ratio(milliseconds, milliseconds, milliseconds), 0.05)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "verdict"), [(3.0, "reached"), (2.5, "MISSED, as known"), (1.9, "MISSED, as known"), (1.8, "MISSED")]
+)
+def test_a_miss_that_is_told_must_not_grow(ratio: float, verdict: str) -> None:
+    """The goal stands beside it; only what is worse than the figure so far, less the margin, fails the check."""
+    told = f"{verdict:17}  ours ÷ theirs: {ratio:.2f}, goal 3, 2 so far"
+
+    assert (verdict, told) == judge(Goal("ours ÷ theirs", 3.0, known=2.0), Ratio(ratio, ratio, ratio), 0.05)
 
 
 def test_a_quick_run_names_what_it_measured() -> None:
