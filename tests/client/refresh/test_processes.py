@@ -30,7 +30,7 @@ async def test_processes_share_one_session(pair: Control, token_file: Path, coun
         assert [REQUESTS * expiries] * count == [result["answered"] for result in results]
         assert expiries == sum(result["refreshes"] for result in results)
         assert count + expiries * (count - 1) == sum(result["adopted"] for result in results)  # the stored one first
-    assert [(b"", b"", 0)] * count == [(*await process.communicate(), process.returncode) for process in processes]
+    assert [(b"", b"", 0)] * count == [(*await process.communicate(b""), process.returncode) for process in processes]
 
     state = await pair.state()
     assert (EXPIRIES, 0, 1, 1) == tuple(state[n] for n in ("rotations", "reuses", "most_uses", "live_sessions"))
