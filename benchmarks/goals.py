@@ -60,7 +60,7 @@ def _fewer(quick: bool, *options: str) -> tuple[str, ...]:
 
 
 def _of_reads(*, quick: bool) -> tuple[Script, ...]:
-    tokens = 100_000 if quick else 1_000_000
+    tokens = 300_000 if quick else 1_000_000  # the first tenth fills the memory of the default
     return (
         Script(
             ("-m", "benchmarks.resource_auth_ratio", "--feed", *_fewer(quick, "--restarts", "2")),

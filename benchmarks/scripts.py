@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 
 from benchmarks.servers import REPOSITORY
 
@@ -18,6 +19,7 @@ def printed_by(command: Sequence[str], limit_s: float) -> str:
     session and a folder for temporary files to itself, and both end with it.
     """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o711)  # PostgreSQL, which does not run as root, passes through it
         script = subprocess.Popen(
             [sys.executable, *command], cwd=REPOSITORY, env=os.environ | {"TMPDIR": folder}, stdout=subprocess.PIPE,
             text=True, start_new_session=True,

@@ -62,3 +62,10 @@ def test_it_is_said_that_the_time_was_over(begun: str) -> None:
     printed = printed_by(["-c", SCRIPT, str(2 * HANGS_S), begun], 0.1)
 
     assert printed.endswith("\nended after 0.1 s\n")
+
+
+def test_another_account_passes_through_the_folder_of_a_script() -> None:
+    """PostgreSQL refuses to run as root, so its data lies there under another account; it may list nothing."""
+    script = "import os, stat; print(oct(stat.S_IMODE(os.stat(os.environ['TMPDIR']).st_mode)))"
+
+    assert "0o711\n" == printed_by(["-c", script], HANGS_S)
