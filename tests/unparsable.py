@@ -5,6 +5,7 @@ import gc
 
 from aiohttp.http_exceptions import HttpProcessingError
 
+from tests.connection import aborted, connect
 from tests.deadline import HANGS_S
 
 _LOOK_EVERY_S = 0.01
@@ -47,7 +48,7 @@ def _exceptions() -> list[HttpProcessingError]:
 
 
 async def _send(host: str, port: int, request: bytes, *, hangs_up: bool) -> None:
-    reader, writer = await asyncio.open_connection(host, port)
+    reader, writer = await connect(host, port)
     writer.write(request)
     try:
         if not hangs_up:
@@ -55,4 +56,4 @@ async def _send(host: str, port: int, request: bytes, *, hangs_up: bool) -> None
     except ConnectionError:
         pass  # it answered, and closed before it had read everything
     finally:
-        writer.transport.abort()
+        await aborted(writer)

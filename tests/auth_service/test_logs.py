@@ -18,6 +18,7 @@ from dualtoken.auth_service.domain.clock import wall_clock
 from dualtoken.auth_service.keys.jwk_file import read_key_file
 from dualtoken.auth_service.web.docs import API
 from tests.auth_service.domain.dpop import ProofMaker
+from tests.connection import connected
 from tests.deadline import HANGS_S
 from tests.system.calls import log_in, post, refresh
 from tests.system.processes import PASSWORD, REPOSITORY, Deployment, Service, deployment_in, prepare
@@ -48,12 +49,10 @@ async def deployment(tmp_path: Path) -> Deployment:
 
 async def exchange(auth: Service, request: str) -> None:
     """Send bytes and read whatever comes back."""
-    reader, writer = await asyncio.open_connection(auth.url.host, auth.url.port)
-    writer.write(request.encode("latin-1"))
-    writer.write_eof()
-    await asyncio.wait_for(reader.read(), HANGS_S)
-    writer.close()
-    await writer.wait_closed()
+    async with connected(auth.url.host, auth.url.port) as (reader, writer):
+        writer.write(request.encode("latin-1"))
+        writer.write_eof()
+        await asyncio.wait_for(reader.read(), HANGS_S)
 
 
 async def drive(auth: Service, http: aiohttp.ClientSession) -> set[str]:

@@ -19,6 +19,7 @@ import pytest
 from yarl import URL
 
 from tests.compose.stack import CHECKOUT, run
+from tests.connection import aborted, connect, connected, listening
 from tests.deadline import HANGS_S
 from tests.ports import held_ports
 
@@ -80,9 +81,7 @@ class Replica(Protocol):
 @asynccontextmanager
 async def nginx_before(replica: Replica, folder: Path) -> AsyncIterator[tuple[str, str]]:
     """Run nginx with the stack's configuration before two such replicas; give the addresses of both services."""
-    server = await asyncio.start_server(replica.serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    async with server, nginx_between(folder, port, port) as urls:
+    async with listening(replica.serve) as port, nginx_between(folder, port, port) as urls:
         yield urls
 
 
@@ -97,7 +96,7 @@ async def nginx_between(folder: Path, *ports: int) -> AsyncIterator[tuple[str, s
         mount = f"--volume={conf}:/etc/nginx/dualtoken.conf:ro"
         run("docker", "run", *options, mount, IMAGE, "-e", "stderr", "-c", "/etc/nginx/dualtoken.conf")
         try:
-            await listening(auth)
+            await answering(auth)
             yield f"http://127.0.0.1:{auth}", f"http://127.0.0.1:{resource}"
         finally:
             run("docker", "rm", "--force", name)
@@ -113,17 +112,15 @@ def configuration(auth: int, resource: int, replicas: Sequence[int]) -> str:
     return text
 
 
-async def listening(port: int) -> None:
+async def answering(port: int) -> None:
     """Return when something listens there."""
     async with asyncio.timeout(HANGS_S):
         while True:
             try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                async with connected("127.0.0.1", port):
+                    return
             except ConnectionRefusedError:
                 await asyncio.sleep(0.02)  # a port offers nothing to wait on
-            else:
-                writer.close()
-                return
 
 
 class LivingReplica:
@@ -145,7 +142,7 @@ async def test_replica_that_just_came_back_is_asked(tmp_path: Path, service: int
     with held_ports(2) as ports:
         async with nginx_between(tmp_path, *ports) as urls, aiohttp.ClientSession(urls[service]) as http:
             for here in (*ports, *ports):
-                async with await asyncio.start_server(living.serve, "127.0.0.1", here):
+                async with listening(living.serve, here):
                     for _ in range(20):  # so many that the other one is known to be down
                         async with http.get("/home") as response:
                             statuses.append(response.status)
@@ -196,15 +193,14 @@ async def test_hang_up_is_passed_on(tmp_path: Path) -> None:
 async def told(url: str, request: bytes) -> tuple[int, dict[str, list[str]], bytes]:
     """Send bytes; return status, headers by lower-case name, and body of the one answer."""
     address = URL(url)
-    reader, writer = await asyncio.open_connection(address.host, address.port)
-    writer.write(request)
-    first, *lines = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), HANGS_S)).decode().splitlines()[:-1]
-    headers: dict[str, list[str]] = {}
-    for name, value in (line.split(": ", 1) for line in lines):
-        headers.setdefault(name.lower(), []).append(value)
-    # Not until the end: nginx holds a connection open on which it was sent too much.
-    body = await asyncio.wait_for(reader.readexactly(int(headers["content-length"][0])), HANGS_S)
-    writer.close()
+    async with connected(address.host, address.port) as (reader, writer):
+        writer.write(request)
+        first, *lines = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), HANGS_S)).decode().splitlines()[:-1]
+        headers: dict[str, list[str]] = {}
+        for name, value in (line.split(": ", 1) for line in lines):
+            headers.setdefault(name.lower(), []).append(value)
+        # Not until the end: nginx holds a connection open on which it was sent too much.
+        body = await asyncio.wait_for(reader.readexactly(int(headers["content-length"][0])), HANGS_S)
     return int(first.split()[1]), headers, body
 
 
@@ -270,19 +266,14 @@ async def test_a_flood_of_passwords_ends_before_the_services(tmp_path: Path) -> 
     assert {200: 2000} == refreshes
 
 
-def abort(writer: asyncio.StreamWriter) -> None:
-    """Hang up at once."""
-    writer.transport.abort()
-
-
 async def test_connections_of_one_address_are_limited(tmp_path: Path) -> None:
     """Of more than 256 with a request under way, here for want of its body, the others are told to come back."""
     async with nginx_before(LivingReplica(), tmp_path) as (url, _), AsyncExitStack() as stack:
         address = URL(url)
         answers = []
         for _ in range(270):
-            reader, writer = await asyncio.open_connection(address.host, address.port)
-            stack.callback(abort, writer)
+            reader, writer = await connect(address.host, address.port)
+            stack.push_async_callback(aborted, writer)
             writer.write(b"POST /logout HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n")
             answers.append(asyncio.create_task(reader.read(12)))
         refused, waiting = await asyncio.wait(answers, timeout=HANGS_S, return_when=asyncio.FIRST_COMPLETED)

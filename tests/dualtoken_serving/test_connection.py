@@ -9,6 +9,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from dualtoken_serving.connection import JsonRunner
+from tests.connection import closed
 from tests.deadline import HANGS_S
 
 Pair = tuple[socket.socket, socket.socket]
@@ -134,8 +135,8 @@ async def _end(runner: JsonRunner) -> None:
 
 async def _said_to(client: socket.socket) -> bytes:
     """Return all that came, once the other end has closed."""
-    reader, writer = await asyncio.open_connection(sock=client)
+    reader, writer = await asyncio.open_connection(sock=client)  # noqa: TID251 - of a socket that is there
     try:
         return await reader.read()
     finally:
-        writer.close()
+        await closed(writer)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from tests.connection import connected, listening
 from tests.system.certificates import issue
 
 HOSTS = ("pypi.org", "api.osv.dev")
@@ -70,11 +71,10 @@ async def answering(advisories: Advisories, folder: Path) -> AsyncIterator[dict[
     context.load_cert_chain(certificates.certificate, certificates.key)
     site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
     await site.start()
-    proxy = await asyncio.start_server(_to_port(runner.addresses[0][1]), "127.0.0.1", 0)
     try:
-        async with proxy:
+        async with listening(_to_port(runner.addresses[0][1])) as proxy:
             yield {
-                "HTTPS_PROXY": f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}",
+                "HTTPS_PROXY": f"http://127.0.0.1:{proxy}",
                 "REQUESTS_CA_BUNDLE": str(certificates.authority),
                 "PIP_CACHE_DIR": str(folder / "cache"),
             }
@@ -87,11 +87,10 @@ def _to_port(port: int) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter]
         """Take CONNECT for the known names, and pass bytes on."""
         request = (await reader.readuntil(b"\r\n\r\n")).decode()
         if request.split()[1] not in {f"{host}:443" for host in HOSTS}:
-            writer.close()
             return
-        there_reader, there_writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        await asyncio.gather(_pass_on(reader, there_writer), _pass_on(there_reader, writer))
+        async with connected("127.0.0.1", port) as (there_reader, there_writer):
+            writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            await asyncio.gather(_pass_on(reader, there_writer), _pass_on(there_reader, writer))
 
     return connect
 

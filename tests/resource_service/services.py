@@ -14,6 +14,7 @@ from yarl import URL
 from dualtoken.resource_service.app import create_app
 from dualtoken.resource_service.settings import Settings
 from dualtoken_serving.connection import JsonRunner
+from tests.connection import connected
 from tests.deadline import HANGS_S
 
 
@@ -53,14 +54,10 @@ def url_of(held: socket.socket) -> URL:
 
 async def raw_answer(url: URL, request: bytes) -> bytes:
     """Send bytes, whatever they are, and read until the other side closes."""
-    reader, writer = await asyncio.open_connection(url.host, url.port)
-    try:
+    async with connected(url.host, url.port) as (reader, writer):
         writer.write(request)
         await writer.drain()
         return await asyncio.wait_for(reader.read(), HANGS_S)
-    finally:
-        writer.close()
-        await writer.wait_closed()
 
 
 def bearer(token: str) -> dict[str, str]:

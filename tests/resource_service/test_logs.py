@@ -9,6 +9,7 @@ from pathlib import Path
 import aiohttp
 from yarl import URL
 
+from tests.connection import listening
 from tests.resource_service.forgeries import forgeries
 from tests.resource_service.issuer import Key, write_keys
 from tests.resource_service.services import bearer, raw_answer
@@ -67,11 +68,9 @@ async def moody_feed() -> AsyncIterator[URL]:
             writer.transport.abort()
             return
         writer.write(mood)
-        writer.close()
-        await writer.wait_closed()
 
-    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
-        yield URL(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    async with listening(answer) as port:
+        yield URL(f"http://127.0.0.1:{port}")
 
 
 async def call_everything(url: URL, tokens: dict[str, str]) -> dict[str, int]:

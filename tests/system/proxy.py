@@ -9,6 +9,8 @@ from contextlib import suppress
 from enum import StrEnum
 from typing import Self
 
+from tests.connection import aborted, connect
+
 _CHUNK = 64 * 1024
 _OK = b"HTTP/1.1 200"
 _LENGTH = re.compile(rb"^content-length: *(\d+)", re.IGNORECASE | re.MULTILINE)
@@ -63,7 +65,7 @@ class Proxy:
         self._is_cut = False
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)  # noqa: TID251 - ends its connections itself
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -117,7 +119,7 @@ class Proxy:
         try:
             if ports and not self._is_cut:
                 with suppress(OSError):
-                    back_reader, back = await asyncio.open_connection("127.0.0.1", self._rng.choice(ports))
+                    back_reader, back = await connect("127.0.0.1", self._rng.choice(ports))
                     connection = _Connection(self, reader, writer, back_reader, back)
                     try:
                         await _first_of(*connection.directions())
@@ -126,8 +128,8 @@ class Proxy:
         finally:
             for stream in (writer, back):
                 if stream is not None:
-                    # An abort, not a close: the other side sees a broken connection, never an orderly end.
-                    stream.transport.abort()
+                    # Not closed: the other side sees a broken connection, never an orderly end.
+                    await aborted(stream)
 
     def draw(self) -> Fate:
         """Draw what becomes of the request that begins."""

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 import aiohttp
 import psutil
 
+from tests.connection import Connection, aborted, connect, connected
 from tests.deadline import HANGS_S
 from tests.system.eventually import eventually
 from tests.system.processes import Service
 
 _SPARE_DESCRIPTORS = 10
-
-Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @dataclass(frozen=True)
@@ -45,37 +44,30 @@ async def footprint(service: Service) -> Footprint:
     return Footprint(process, process.memory_info().rss, process.num_fds())
 
 
-async def connect(service: Service) -> Connection:
-    """Open a bare connection."""
-    return await asyncio.open_connection(service.url.host, service.url.port)
-
-
 @contextlib.asynccontextmanager
 async def connections(service: Service, number: int) -> AsyncIterator[list[Connection]]:
     """Hold that many connections open until the end of the block."""
     opened: list[Connection] = []
     try:
         while len(opened) < number:
-            opened.append(await connect(service))
+            opened.append(await connect(service.url.host, service.url.port))
         yield opened
     finally:
         for _, writer in opened:
-            writer.transport.abort()
+            await aborted(writer)
 
 
 async def exchange(service: Service, *parts: bytes) -> bytes:
     """Send bytes; return all that comes back until the service closes; nothing, if it closes before it has read all."""
-    reader, writer = await connect(service)
-    with contextlib.suppress(ConnectionError):
-        for part in parts:
-            writer.write(part)
-            await writer.drain()
-    try:
-        return await asyncio.wait_for(reader.read(), HANGS_S)
-    except ConnectionError:
-        return b""
-    finally:
-        writer.close()
+    async with connected(service.url.host, service.url.port) as (reader, writer):
+        with contextlib.suppress(ConnectionError):
+            for part in parts:
+                writer.write(part)
+                await writer.drain()
+        try:
+            return await asyncio.wait_for(reader.read(), HANGS_S)
+        except ConnectionError:
+            return b""
 
 
 async def answers_others(service: Service) -> None:

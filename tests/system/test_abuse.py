@@ -6,9 +6,10 @@ from collections.abc import Coroutine
 
 import pytest
 
+from tests.connection import connected
 from tests.deadline import HANGS_S
 from tests.system.processes import Service
-from tests.system.raw import answers_others, connect, exchange, footprint
+from tests.system.raw import answers_others, exchange, footprint
 
 MIB = 1024 * 1024
 BOMBS_AT_ONCE, WAVES = 20, 6
@@ -72,13 +73,12 @@ async def test_bombs_behind_a_declined_upgrade_are_not_kept(service: Service) ->
 
 async def test_a_broken_request_ends_its_pipeline_and_no_other(service: Service) -> None:
     """What was answered before it stays answered; it is 400, and what follows it on that connection is never served."""
-    reader, writer = await connect(service)
-    writer.write(GOOD * 3)
-    for _ in range(3):
-        assert b"200 OK" in await asyncio.wait_for(reader.readuntil(b"}"), HANGS_S)
-    writer.write(b"BROKEN\r\n\r\n" + GOOD * 3)
-    rest = await asyncio.wait_for(reader.read(), HANGS_S)
-    writer.close()
+    async with connected(service.url.host, service.url.port) as (reader, writer):
+        writer.write(GOOD * 3)
+        for _ in range(3):
+            assert b"200 OK" in await asyncio.wait_for(reader.readuntil(b"}"), HANGS_S)
+        writer.write(b"BROKEN\r\n\r\n" + GOOD * 3)
+        rest = await asyncio.wait_for(reader.read(), HANGS_S)
     await answers_others(service)
 
     assert rest.startswith(b"HTTP/1.0 400 ")

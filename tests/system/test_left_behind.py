@@ -6,18 +6,18 @@ from pathlib import Path
 
 import aiohttp
 
+from tests.connection import closed, connect
 from tests.system.deployment import Sqlite, deployed
 from tests.system.eventually import eventually
 from tests.system.honest import present
 from tests.system.processes import Service
-from tests.system.raw import connect
 
 
 async def begin(service: Service, key: str, length: int) -> asyncio.StreamWriter:
     """Send the head of a refresh; return once the service handles it, and waits for the body."""
     expecting = ("Expect: 100-continue", f"Idempotency-Key: {key}", f"Content-Length: {length}")
     head = ("POST /refresh HTTP/1.1", "Host: localhost", "Content-Type: application/json", *expecting)
-    reader, writer = await connect(service)
+    reader, writer = await connect(service.url.host, service.url.port)
     writer.write("\r\n".join((*head, "", "")).encode())
     assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100 ")
     return writer
@@ -36,8 +36,7 @@ async def test_a_request_that_its_client_left_behind_ends_nothing(tmp_path: Path
         with stopped.paused():
             left_behind.write(body)
             await left_behind.drain()
-            left_behind.close()
-            await left_behind.wait_closed()
+            await closed(left_behind)
             second = await present(http, other.url, token, "key-1")
             third = await present(http, other.url, second.successor, "key-2")
         await eventually(lambda: 1 == len(stopped.events("rotation.abandoned")))

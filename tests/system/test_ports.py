@@ -5,7 +5,12 @@ import socket
 
 import pytest
 
+from tests.connection import connect, connected, listening
 from tests.ports import held_ports
+
+
+async def hang_up(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+    """Say nothing."""
 
 
 async def test_only_a_server_that_asks_for_a_held_port_has_it() -> None:
@@ -13,12 +18,10 @@ async def test_only_a_server_that_asks_for_a_held_port_has_it() -> None:
     with held_ports(2) as (port, other):
         for _ in range(2):
             with pytest.raises(ConnectionRefusedError):
-                await asyncio.open_connection("127.0.0.1", port)
+                await connect("127.0.0.1", port)
             with socket.socket() as stranger, pytest.raises(OSError, match="in use"):
                 stranger.bind(("127.0.0.1", port))
-            async with await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", port):
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-                writer.close()
-                await writer.wait_closed()
+            async with listening(hang_up, port), connected("127.0.0.1", port):
+                pass
 
     assert port != other

@@ -3,11 +3,12 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from itertools import pairwise
 
 import pytest
 
+from tests.connection import closed, connected, listening
 from tests.deadline import HANGS_S
 from tests.system.proxy import Exchange, Fate, Proxy
 
@@ -26,16 +27,12 @@ async def _answering(parts: list[bytes]) -> AsyncIterator[int]:
         for part in parts:
             writer.write(part)
             await asyncio.sleep(_ON_ITS_WAY_S)
-        writer.close()
-        with suppress(ConnectionError):
-            await writer.wait_closed()
+        await closed(writer)
         ended.set()
 
-    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
-        try:
-            yield server.sockets[0].getsockname()[1]
-        finally:
-            await ended.wait()
+    async with listening(answer) as port:
+        yield port
+        await ended.wait()
 
 
 async def _ask(parts: list[bytes], fate: Fate, on_dropped: Exchange) -> tuple[bytes, list[bytes]]:
@@ -46,13 +43,12 @@ async def _ask(parts: list[bytes], fate: Fate, on_dropped: Exchange) -> tuple[by
         Proxy(lambda: [port], random.Random(1), on_dropped, on_unanswered=unanswered.append) as proxy,
     ):
         proxy.misbehave({fate: 1.0})
-        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
-        writer.write(_REQUEST)
-        try:
-            got = await asyncio.wait_for(reader.read(), HANGS_S)
-        except ConnectionError:
-            got = b""
-        writer.transport.abort()
+        async with connected("127.0.0.1", proxy.port) as (reader, writer):
+            writer.write(_REQUEST)
+            try:
+                got = await asyncio.wait_for(reader.read(), HANGS_S)
+            except ConnectionError:
+                got = b""
     return got, unanswered
 
 

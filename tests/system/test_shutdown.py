@@ -8,6 +8,7 @@ from contextlib import closing
 import aiohttp
 import pytest
 
+from tests.connection import closed, connect, connected
 from tests.deadline import HANGS_S
 from tests.system.calls import log_in, refresh
 from tests.system.locked import locked
@@ -20,7 +21,7 @@ UNHURRIED = {"AUTH_SHUTDOWN_S": 600}  # what the test does after SIGTERM may tak
 
 async def begin(auth: Service, token: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Send a refresh up to its body, and return once the service has begun to handle it."""
-    reader, writer = await asyncio.open_connection(auth.url.host, auth.url.port)
+    reader, writer = await connect(auth.url.host, auth.url.port)
     length = len(body(token))
     head = "POST /refresh HTTP/1.1\r\nHost: auth\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n"
     writer.write(f"{head}Content-Length: {length}\r\n\r\n".encode())
@@ -46,10 +47,10 @@ async def refused(auth: Service) -> None:
     async with asyncio.timeout(HANGS_S):
         while True:
             try:
-                _, writer = await asyncio.open_connection(auth.url.host, auth.url.port)
+                async with connected(auth.url.host, auth.url.port):
+                    pass
             except ConnectionRefusedError:
                 return
-            writer.close()
             await asyncio.sleep(0.02)  # the end of listening offers nothing to wait on
 
 
@@ -67,7 +68,7 @@ async def test_every_refresh_in_flight_is_answered(deployment: Deployment, http:
             await refused(auth)
         answers = [await asyncio.wait_for(reader.read(), HANGS_S) for reader, _ in streams]
         for _, writer in streams:
-            writer.close()
+            await closed(writer)
         status = await auth.ended()
 
     assert 0 == status
@@ -92,7 +93,7 @@ async def test_a_refresh_whose_body_is_on_its_way_is_answered(
             writer.write(part)
             await writer.drain()
         answer = await asyncio.wait_for(reader.read(), HANGS_S)
-        writer.close()
+        await closed(writer)
         status = await auth.ended()
 
     assert (b"HTTP/1.1 200 OK", 0) == (answer.partition(b"\r\n")[0], status)
@@ -105,7 +106,7 @@ async def test_an_upload_on_its_way_is_answered(
     """The resource service reads to its end what it has begun to read, too."""
     async with deployment.auth_service() as auth, deployment.resource_service(RESOURCE_WORKERS=workers) as resource:
         token = (await log_in(http, auth))["access_token"]
-        reader, writer = await asyncio.open_connection(resource.url.host, resource.url.port)
+        reader, writer = await connect(resource.url.host, resource.url.port)
         head = f"POST /echo HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Length: 10\r\n"
         writer.write(f"{head}Expect: 100-continue\r\n\r\n".encode())
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100 ")
@@ -115,7 +116,7 @@ async def test_an_upload_on_its_way_is_answered(
             writer.write(part)
             await writer.drain()
         answer = await asyncio.wait_for(reader.read(), HANGS_S)
-        writer.close()
+        await closed(writer)
         status = await resource.ended()
 
     assert (b"HTTP/1.1 200 OK", 0) == (answer.partition(b"\r\n")[0], status)
@@ -158,7 +159,7 @@ async def test_a_transaction_in_flight_is_never_cut(
             await _has_read_what_came_before(http, auth)
             auth.terminate()
             cut = await asyncio.wait_for(reader.read(), HANGS_S)
-        writer.close()
+        await closed(writer)
         status = await auth.ended()
     with closing(sqlite3.connect(deployment.database)) as after:
         (generation,) = after.execute("SELECT generation FROM sessions").fetchone()

@@ -12,6 +12,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from dualtoken.client import AuthUnavailable, BearerAuth, TokenSource
+from tests.connection import connected
 from tests.deadline import HANGS_S
 from tests.system.certificates import Certificates, issue
 from tests.system.processes import PASSWORD, Deployment, Service
@@ -89,10 +90,9 @@ def safe(headers: Mapping[str, str]) -> dict[str, str | None]:
 
 async def refusal_of_what_is_no_http(service: Service, context: ssl.SSLContext | None = None) -> Mapping[str, str]:
     """Send bytes that are no request; return the headers of the 400."""
-    reader, writer = await asyncio.open_connection(service.url.host, service.url.port, ssl=context)
-    writer.write(b"BROKEN\r\n\r\n")
-    status, *lines = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), HANGS_S)).decode().split("\r\n")
-    writer.close()
+    async with connected(service.url.host, service.url.port, tls=context) as (reader, writer):
+        writer.write(b"BROKEN\r\n\r\n")
+        status, *lines = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), HANGS_S)).decode().split("\r\n")
     assert " 400 " in status
     return CIMultiDict(line.split(": ", 1) for line in lines if line)
 

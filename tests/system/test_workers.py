@@ -15,6 +15,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
+from tests.connection import connected
 from tests.deadline import HANGS_S
 from tests.ports import held_ports
 from tests.postgresql import children
@@ -278,8 +279,8 @@ async def _refuses_connections(port: int) -> None:
     async with asyncio.timeout(HANGS_S):
         while True:
             try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                async with connected("127.0.0.1", port):
+                    pass
             except OSError:
                 return
-            writer.close()
             await asyncio.sleep(0.02)

@@ -1,6 +1,5 @@
 """What strangers can cause without end leaves a line a second, and the counters have all of it."""
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +10,7 @@ from dualtoken.auth_service.events.events import Events
 from tests.auth_service.conftest import StartAuth
 from tests.auth_service.events.conftest import Stopped
 from tests.auth_service.running import PASSWORD, Auth
+from tests.connection import connected
 
 pytestmark = pytest.mark.usefixtures("stopped")
 
@@ -91,11 +91,9 @@ def repeated(old: str) -> list[tuple[str, dict[str, Any]]]:
 
 async def send_nonsense(auth: Auth) -> None:
     """Send bytes that are no HTTP."""
-    reader, writer = await asyncio.open_connection(auth.client.host, auth.client.port)
-    writer.write(b"\0nonsense\r\n\r\n")
-    assert (await reader.read()).startswith(b"HTTP/1.")
-    writer.close()
-    await writer.wait_closed()
+    async with connected(auth.client.host, auth.client.port) as (reader, writer):
+        writer.write(b"\0nonsense\r\n\r\n")
+        assert (await reader.read()).startswith(b"HTTP/1.")
 
 
 async def test_no_refusal_fills_the_disk(start_auth: StartAuth, capsys: pytest.CaptureFixture[str]) -> None:

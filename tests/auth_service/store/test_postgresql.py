@@ -18,6 +18,7 @@ from dualtoken.auth_service.store.postgresql_hosts import each_host
 from dualtoken.auth_service.store.sql import open_database, open_store
 from tests.auth_service.running import START_MS
 from tests.auth_service.store.conftest import DAY, HASH
+from tests.connection import connected, listening
 from tests.deadline import HANGS_S
 from tests.postgresql import Cluster
 
@@ -32,59 +33,39 @@ class Relay:
 
     def __init__(self, to: int) -> None:
         self._to, self._speaks = to, asyncio.Event()
+        self._speaks.set()
         self.loses_commits = False
         self.swallows = asyncio.Event()
         """Set once it has heard what it does not pass on."""
-        self._tasks: set[asyncio.Task[None]] = set()
-        self.accepted = 0
-
-    async def start(self) -> "Relay":
-        self._speaks.set()
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
+        self.accepted, self.port = 0, 0
 
     def silence(self) -> None:
         self._speaks.clear()
 
-    async def close(self) -> None:
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        with suppress(asyncio.CancelledError, ConnectionError):
-            onward, server = await asyncio.open_connection("127.0.0.1", self._to)
-            try:
-                async with asyncio.TaskGroup() as both:
-                    both.create_task(self._pass(reader, server))
-                    both.create_task(self._pass(onward, writer))
-            finally:
-                server.close()
-                writer.close()
+        async with connected("127.0.0.1", self._to) as (onward, server), asyncio.TaskGroup() as both:
+            both.create_task(self._pass(reader, server))
+            both.create_task(self._pass(onward, writer))
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(65_536):
-            if not self._speaks.is_set():
-                self.swallows.set()
-            await self._speaks.wait()
-            writer.write(data)
-            if self.loses_commits and b"COMMIT;" in data:
-                self.silence()
+        with suppress(ConnectionError):
+            while data := await reader.read(65_536):
+                if not self._speaks.is_set():
+                    self.swallows.set()
+                await self._speaks.wait()
+                writer.write(data)
+                if self.loses_commits and b"COMMIT;" in data:
+                    self.silence()
         writer.close()
 
 
 @pytest.fixture
 async def relay(postgresql: Cluster) -> AsyncIterator[Relay]:
     """A host in front of the server."""
-    relay = await Relay(postgresql.port).start()
-    yield relay
-    await relay.close()
+    relay = Relay(postgresql.port)
+    async with listening(relay.serve) as relay.port:
+        yield relay
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from dualtoken.auth_service.login_guard.hashing import Passwords
 from dualtoken.auth_service.settings import Settings
 from tests.auth_service.conftest import StartAuth
 from tests.auth_service.running import FAST_HASHER, PASSWORD, Auth, AuthServer, HeldBack
+from tests.connection import connected
 
 WRONG = "not the password"
 
@@ -158,13 +159,11 @@ async def test_the_user_agent_and_address_are_kept_for_the_list_of_sessions(auth
 
 async def test_a_user_agent_of_stray_bytes_is_no_obstacle(auth: Auth) -> None:
     """Header bytes that are no UTF-8 become question marks."""
-    reader, writer = await asyncio.open_connection(auth.client.host, auth.client.port)
     body = b'{"username": "zs", "password": "%s"}' % PASSWORD.encode()
     head = b"POST /login HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: application/json\r\n"
-    writer.write(head + b"User-Agent: caf\xe9\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
-    answer = await reader.read()
-    writer.close()
-    await writer.wait_closed()
+    async with connected(auth.client.host, auth.client.port) as (reader, writer):
+        writer.write(head + b"User-Agent: caf\xe9\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        answer = await reader.read()
 
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert [("caf?",)] == auth.sql("SELECT user_agent FROM sessions")

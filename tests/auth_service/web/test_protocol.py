@@ -7,6 +7,7 @@ import logging
 import pytest
 
 from tests.auth_service.running import PASSWORD, Auth
+from tests.connection import connected
 from tests.deadline import HANGS_S
 from tests.unparsable import LONG, nothing_left
 
@@ -16,12 +17,9 @@ JSON_POST = b"POST /login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\
 
 async def exchange(auth: Auth, request: bytes) -> tuple[int, bytes, bytes]:
     """Send bytes; return the status, the head and the body of everything that comes back."""
-    reader, writer = await asyncio.open_connection(auth.client.host, auth.client.port)
-    writer.write(request)
-    async with asyncio.timeout(HANGS_S):
-        answer = await reader.read()
-    writer.close()
-    await writer.wait_closed()
+    async with connected(auth.client.host, auth.client.port) as (reader, writer):
+        writer.write(request)
+        answer = await asyncio.wait_for(reader.read(), HANGS_S)
     head, _, body = answer.partition(b"\r\n\r\n")
     return int(head.split(b" ", 2)[1]), head, body
 
@@ -108,13 +106,11 @@ async def test_an_expectation_that_is_no_utf8_is_the_callers_fault(
 async def test_a_client_may_ask_before_it_sends(auth: Auth) -> None:
     """Expect: 100-continue is answered, then the body is read."""
     body = json.dumps({"username": "zs", "password": PASSWORD}).encode()
-    reader, writer = await asyncio.open_connection(auth.client.host, auth.client.port)
-    writer.write(JSON_POST + b"Connection: close\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(body))
-    interim = await reader.readuntil(b"\r\n\r\n")
-    writer.write(body)
-    answer = await reader.read()
-    writer.close()
-    await writer.wait_closed()
+    async with connected(auth.client.host, auth.client.port) as (reader, writer):
+        writer.write(JSON_POST + b"Connection: close\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(body))
+        interim = await reader.readuntil(b"\r\n\r\n")
+        writer.write(body)
+        answer = await reader.read()
 
     assert interim.startswith(b"HTTP/1.1 100 ")
     assert answer.startswith(b"HTTP/1.1 200 ")
@@ -124,11 +120,9 @@ async def test_a_body_that_never_comes_whole_is_no_fault_of_the_service(
     auth: Auth, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """A client that hangs up in the middle of its body leaves no error in the log, and the service goes on."""
-    _, writer = await asyncio.open_connection(auth.client.host, auth.client.port)
-    writer.write(JSON_POST + b'Content-Length: 100\r\n\r\n{"password": "' + SECRET.encode())
-    await writer.drain()
-    writer.close()
-    await writer.wait_closed()
+    async with connected(auth.client.host, auth.client.port) as (_, writer):
+        writer.write(JSON_POST + b'Content-Length: 100\r\n\r\n{"password": "' + SECRET.encode())
+        await writer.drain()
     await auth.log_in()
 
     log = "".join(capfd.readouterr())

@@ -14,6 +14,7 @@ from dualtoken.auth_service.domain.models import Presented
 from dualtoken.auth_service.web.app_keys import SESSIONS
 from tests.auth_service.conftest import StartAuth
 from tests.auth_service.running import Auth, reason_of
+from tests.connection import aborted, connect
 from tests.deadline import HANGS_S
 from tests.system.eventually import eventually
 
@@ -210,7 +211,7 @@ async def test_a_client_that_hangs_up_does_not_cut_a_rotation_in_half(
         other.execute("BEGIN IMMEDIATE")
         writer = await _begin_refresh(auth, token, "key-1")
         await asyncio.wait_for(begun.wait(), HANGS_S)
-        writer.transport.abort()
+        await aborted(writer)
         other.execute("ROLLBACK")
     await eventually(lambda: auth.sql("SELECT generation FROM sessions") != [(0,)])
     before = auth.sql("SELECT generation, revoked_at FROM sessions")
@@ -224,7 +225,7 @@ async def test_a_client_that_hangs_up_does_not_cut_a_rotation_in_half(
 
 async def _begin_refresh(auth: Auth, token: str, key: str) -> asyncio.StreamWriter:
     """Send a refresh, and do not wait for the answer."""
-    _, writer = await asyncio.open_connection(auth.client.host, auth.client.port)
+    _, writer = await connect(auth.client.host, auth.client.port)
     body = json.dumps({"refresh_token": token}).encode()
     head = f"POST /refresh HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nIdempotency-Key: {key}\r\n"
     writer.write(head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body)

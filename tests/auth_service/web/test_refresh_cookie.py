@@ -1,6 +1,5 @@
 """The refresh token in a cookie: who gets one, when it counts, and when it goes."""
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -21,6 +20,7 @@ from tests.auth_service.web.cookie_calls import (
     set_cookie,
     with_cookies,
 )
+from tests.connection import connected
 
 
 @pytest.fixture
@@ -227,11 +227,9 @@ async def test_no_body_is_none_however_a_proxy_frames_it(
     """Of length 0, of no chunks, without either, in HTTP/1.0; with a type or without: the cookie is asked."""
     head = f"Origin: {PAGE}\r\nConnection: close\r\nCookie: {NAME}={await log_in(auth)}\r\n"
     head += f"Content-Type: {content_type}\r\n" if content_type else ""
-    reader, writer = await asyncio.open_connection(auth.client.host, auth.client.port)
-    writer.write(framing % (path.encode(), head.encode()))
-    answer = await reader.read()
-    writer.close()
-    await writer.wait_closed()
+    async with connected(auth.client.host, auth.client.port) as (reader, writer):
+        writer.write(framing % (path.encode(), head.encode()))
+        answer = await reader.read()
 
     assert b"200" == answer.split()[1], answer
 

@@ -2,14 +2,13 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from yarl import URL
 
+from tests.connection import connected, listening
 from tests.system.certificates import Certificates
-
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -25,10 +24,10 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 async def _join(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, url: URL, *, answer: bytes = b"", first: bytes = b""
 ) -> None:
-    there, back = await asyncio.open_connection(url.host, url.port)
-    writer.write(answer)
-    back.write(first)
-    await asyncio.gather(_copy(reader, back), _copy(there, writer))
+    async with connected(url.host, url.port) as (there, back):
+        writer.write(answer)
+        back.write(first)
+        await asyncio.gather(_copy(reader, back), _copy(there, writer))
 
 
 @asynccontextmanager
@@ -45,8 +44,8 @@ async def proxy() -> AsyncIterator[tuple[str, list[str]]]:
         else:
             await _join(reader, writer, URL(target), first=f"{method} {URL(target).path} {version}\r\n".encode())
 
-    async with _serving(serve) as address:
-        yield f"http://{address}", asked
+    async with listening(serve) as port:
+        yield f"http://127.0.0.1:{port}", asked
 
 
 @asynccontextmanager
@@ -58,14 +57,5 @@ async def tls_front(url: str, certificates: Certificates) -> AsyncIterator[str]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await _join(reader, writer, URL(url))
 
-    async with _serving(serve, context) as address:
-        yield f"https://{address}"
-
-
-@asynccontextmanager
-async def _serving(serve: Serve, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
-    try:
-        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
+    async with listening(serve, tls=context) as port:
+        yield f"https://127.0.0.1:{port}"

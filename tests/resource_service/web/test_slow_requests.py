@@ -11,6 +11,7 @@ from dualtoken.resource_service.cli import serving_of
 from dualtoken.resource_service.settings import Settings
 from dualtoken.resource_service.web import home
 from dualtoken_serving import process
+from tests.connection import aborted, connect, connected
 from tests.deadline import HANGS_S
 from tests.resource_service.issuer import Key
 from tests.resource_service.services import raw_answer, resource_service
@@ -25,11 +26,12 @@ async def test_a_body_that_never_ends_is_408(
     """A minute for a body, then 408."""
     monkeypatch.setattr(home, "READ_S", 0.2)
     request = ECHO.format(key.token(**times), "Connection: close\r\nContent-Length: 1000").encode() + b"x"
-    async with resource_service(key_file) as session:
-        reader, writer = await asyncio.open_connection(session._base_url.host, session._base_url.port)  # type: ignore[union-attr]
+    async with (
+        resource_service(key_file) as session,
+        connected(session._base_url.host, session._base_url.port) as (reader, writer),  # type: ignore[union-attr]
+    ):
         writer.write(request)
         head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), HANGS_S)
-        writer.close()
 
     assert head.startswith(b"HTTP/1.1 408 ")
 
@@ -40,11 +42,11 @@ async def test_an_upload_that_is_broken_off_is_no_fault_of_the_service(
     """Who hangs up in the middle leaves no error in the log, and the service goes on."""
     request = ECHO.format(key.token(**times), "Content-Length: 1000").encode() + b"x"
     async with resource_service(key_file) as session:
-        _, writer = await asyncio.open_connection(session._base_url.host, session._base_url.port)  # type: ignore[union-attr]
+        _, writer = await connect(session._base_url.host, session._base_url.port)  # type: ignore[union-attr]
         writer.write(request)
         async with session.get("/health/live") as answer:  # the upload is being read by then
             assert 200 == answer.status
-        writer.transport.abort()
+        await aborted(writer)
         async with session.get("/health/live") as answer:
             assert 200 == answer.status
 
