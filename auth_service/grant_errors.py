@@ -50,6 +50,7 @@ class CodeProblem(StrEnum):
     REPLAYED = "replayed"
     UNKNOWN_USER = "unknown_user"
     USER_DISABLED = "user_disabled"
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a reason, not a secret
 
 
 class InvalidSessionCode(AuthError):
@@ -64,6 +65,7 @@ class InvalidSessionCode(AuthError):
         CodeProblem.REPLAYED: "The session code was used before; its session is now revoked.",
         CodeProblem.UNKNOWN_USER: "The user of the session code is gone.",
         CodeProblem.USER_DISABLED: "The user of the session code is disabled.",
+        CodeProblem.PASSWORD_CHANGED: "The user's password has changed since the session code was made.",
     }
 
     def __init__(self, reason: CodeProblem) -> None:

@@ -6,7 +6,7 @@
     ├── ConfigurationError       an address or option that cannot work or would expose tokens (also a ValueError)
     ├── InvalidCredentials       login: unknown user or wrong password
     ├── LoginRequired            there is no session, or it has ended: ``reason`` says why; only a login helps
-    ├── AuthUnavailable          network, timeout, 429, 5xx: nothing is lost, try again (``retry_after``)
+    ├── AuthUnavailable          network, timeout, 408, 425, 429, 5xx: nothing is lost, try again (``retry_after``)
     │   └── RefreshUnavailable       the same, from a refresh
     ├── AuthRejected             the auth service's answer makes no sense: its operator must fix it
     │   └── RefreshRejected          the same, from a refresh

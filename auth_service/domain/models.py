@@ -65,9 +65,16 @@ class Credentials(NamedTuple):
 
     def came_with(self, password_hash: str | None) -> bool:
         """Whether *password_hash* is of the password that the account has, as far as anybody can tell."""
-        if password_hash is None:
-            return False
-        return password_hash == self.password_hash or digest_of_hash(password_hash) == self.moved_in
+        return password_hash is not None and self.has_hash_of(digest_of_hash(password_hash))
+
+    @property
+    def hash_digest(self) -> str | None:
+        """The digest of the hash, None without one."""
+        return None if self.password_hash is None else digest_of_hash(self.password_hash)
+
+    def has_hash_of(self, digest: str | None) -> bool:
+        """Whether *digest* is of a hash of the password that the account has, or None where it has none."""
+        return digest == self.hash_digest or (digest is not None and digest == self.moved_in)
 
 
 def digest_of_hash(password_hash: str) -> str:

@@ -28,7 +28,8 @@ _LABEL = b"dualtoken session code"
 class SessionCode(NamedTuple):
     """What a code says. Times in milliseconds since the epoch, but ``auth_time`` in seconds.
 
-    ``session_id`` is that of the session that it will open.
+    ``session_id`` is that of the session that it will open, ``hash_digest`` that of the password hash that the user has
+    when the code is made (``digest_of_hash``), or None.
     """
 
     session_id: str
@@ -38,6 +39,7 @@ class SessionCode(NamedTuple):
     auth_time: int
     origin: str
     expires_at: int
+    hash_digest: str | None
 
 
 class SealedCodes:

@@ -46,10 +46,10 @@ class SessionCodes:
         """
         now = self._clock()
         beginning.require_past(now)
-        _require_usable(await self._store.find_account(sub), beginning.scope)
+        account = _require_usable(await self._store.find_account(sub), beginning.scope)
         amr, expires_at = tuple(beginning.amr), now + LIFE_S * 1000
         began = beginning.authenticated_at(now)
-        code = SessionCode(new_session_id(), sub, beginning.scope, amr, began, origin, expires_at)
+        code = SessionCode(new_session_id(), sub, beginning.scope, amr, began, origin, expires_at, account.hash_digest)
         self._audit.code_issued(sub, ip, origin)
         return self._codes.current.seal(code)
 
@@ -85,7 +85,7 @@ class SessionCodes:
 
         async def create(session: Session, limit: SessionLimit | None) -> list[str]:
             return await self._store.open_by_assertion(
-                session, spent, lambda found: _require_usable(found, code.scope), limit=limit
+                session, spent, lambda found: _require_unchanged(found, code), limit=limit
             )
 
         beginning = Beginning(client, code.amr, code.auth_time, code.scope, jkt, code.session_id)
@@ -108,3 +108,11 @@ def _require_usable(found: Credentials | None, scope: str | None) -> Credentials
     if scope is not None and not is_within(scope, found.user.scope):
         raise InvalidScope
     return found
+
+
+def _require_unchanged(found: Credentials | None, code: SessionCode) -> Credentials:
+    """Require what was required for the code, and the password of then: a new one ends what was begun with the old."""
+    account = _require_usable(found, code.scope)
+    if not account.has_hash_of(code.hash_digest):
+        raise InvalidSessionCode(CodeProblem.PASSWORD_CHANGED)
+    return account

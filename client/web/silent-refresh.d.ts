@@ -124,7 +124,7 @@ export function createSession(options: Options): Session;
 export class SessionError extends Error {}
 /**
  * The auth service knows no such user and password; or a code opens no session: `reason` is then what it says, `expired`,
- * `replayed`, `origin`, `malformed`, `unknown_user`, `user_disabled`. It is null for a password.
+ * `replayed`, `origin`, `malformed`, `unknown_user`, `user_disabled`, `password_changed`. It is null for a password.
  */
 export class InvalidCredentials extends SessionError {
   constructor(message: string, reason?: unknown);
@@ -138,7 +138,7 @@ export class LoginRequired extends SessionError {
   constructor(reason: string);
   readonly reason: string;
 }
-/** No answer, or 429, or 5xx: nothing is lost, try again. `retryAfterMs`: how long the service asks to wait. */
+/** No answer, or 408, 425, 429 or 5xx: nothing is lost, try again. `retryAfterMs`: how long the service asks to wait. */
 export class AuthUnavailable extends SessionError {
   constructor(message: string, retryAfterMs?: number | null);
   readonly retryAfterMs: number | null;

@@ -35,6 +35,8 @@ _CURES: Final = {
     "address in AUTH_DPOP_HTU",
     "invalid_scope": ": the session has not all of the scope that is asked for",
 }
+# Ask again: RFC 9110 §15.5.9, RFC 8470 §5.2, RFC 6585 §4. The first is also said of a body that came in too slowly.
+_PASSING: Final = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 _SCOPE: Final = re.compile(r"[!#-\[\]-~]+( [!#-\[\]-~]+)*")  # RFC 6749 §3.3
 _HEADERS: Final = {hdrs.CONTENT_TYPE: "application/json", hdrs.ACCEPT: "application/json"}
 
@@ -111,7 +113,7 @@ class AuthApi:
 
         Raises:
             InvalidCredentials: unknown user or wrong password.
-            AuthUnavailable: network, timeout, 429, 5xx.
+            AuthUnavailable: network, timeout, 408, 425, 429, 5xx.
             AuthRejected: any other answer.
         """
         asked_at = self._wall_clock()
@@ -135,7 +137,7 @@ class AuthApi:
 
         Raises:
             InvalidGrant: the session has ended; or it is bound to a key that is not here any more (``key_lost``).
-            RefreshUnavailable: network, timeout, 429, 5xx.
+            RefreshUnavailable: network, timeout, 408, 425, 429, 5xx.
             RefreshRejected: any other answer.
             StorageError: the key where the tokens lie cannot be used.
         """
@@ -168,7 +170,7 @@ class AuthApi:
         """End the session of *refresh_token*, or all sessions of its user.
 
         Raises:
-            AuthUnavailable: network, timeout, 429, 5xx.
+            AuthUnavailable: network, timeout, 408, 425, 429, 5xx.
             AuthRejected: any other answer than 200.
         """
         reply = await self._post(
@@ -229,7 +231,7 @@ class AuthApi:
             raise AuthUnavailable(f"{call}: the request cannot be made: {error}") from error
         except (aiohttp.ClientError, OSError) as error:
             raise AuthUnavailable(f"{call}: {self._base.host} cannot be reached: {type(error).__name__}") from error
-        if reply.status == HTTPStatus.TOO_MANY_REQUESTS or reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        if reply.status in _PASSING or reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             problem = f"{call}: the auth service answered {reply.status}"
             raise AuthUnavailable(reply.told(problem), reply.retry_after)
         return reply

@@ -65,7 +65,7 @@ export class AuthApi {
   /**
    * Post once.
    * @param {string} path @param {What} what @returns {Promise<Answered>}
-   * @throws {AuthUnavailable} no answer, 429 or 5xx
+   * @throws {AuthUnavailable} no answer, 408, 425, 429 or 5xx
    */
   async postOnce(path, what) {
     const answered = await this.post(path, what);
@@ -118,9 +118,9 @@ function unavailable(path, { status, retryAfterMs }) {
   return new AuthUnavailable(`${path.slice(1)}: ${status}`, retryAfterMs);
 }
 
-/** @param {number} status */
+/** RFC 9110 §15.5.9, RFC 8470 §5.2 and RFC 6585 §4: ask again. @param {number} status */
 function isPassing(status) {
-  return status === 429 || status >= 500;
+  return status === 408 || status === 425 || status === 429 || status >= 500;
 }
 
 /** RFC 9110 §10.2.3: seconds, or a date. CORS shows the header if the service exposes it. @param {Response} response */

@@ -8,7 +8,7 @@ export class SessionError extends Error {
 }
 /**
  * The auth service knows no such user and password; or a code opens no session: `reason` is then what it says, `expired`,
- * `replayed`, `origin`, `malformed`, `unknown_user`, `user_disabled`. It is null for a password.
+ * `replayed`, `origin`, `malformed`, `unknown_user`, `user_disabled`, `password_changed`. It is null for a password.
  */
 export class InvalidCredentials extends SessionError {
   /** @param {string} message @param {unknown} [reason] */
@@ -29,7 +29,7 @@ export class LoginRequired extends SessionError {
   }
 }
 /**
- * No answer, or 429, or 5xx: nothing is lost, try again. A browser reports an origin that the auth service does not
+ * No answer, or 408, 425, 429 or 5xx: nothing is lost, try again. A browser reports an origin that the auth service does not
  * allow in the same way. `retryAfterMs`: how long the service asks to wait, or null.
  */
 export class AuthUnavailable extends SessionError {

@@ -27,9 +27,9 @@ async def test_a_lost_answer_is_asked_for_again_with_the_same_key(
     assert 1 == len(set(state["keys"]))
 
 
-@pytest.mark.parametrize("status", [429, 500, 502, 503])
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503])
 async def test_a_service_in_trouble_is_asked_again(source: TokenSource, pair: Control, status: int) -> None:
-    """429 and 5xx are retried and log nobody out."""
+    """408, 425, 429 and 5xx are retried and log nobody out."""
     await pair.fault("refresh", Fault("status", status=status))
 
     assert "at-2" == await source.token(rejected="at-1")

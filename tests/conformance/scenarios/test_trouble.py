@@ -77,9 +77,9 @@ async def test_a_lost_answer_survives_the_client(open_another: OpenAnother, pair
     assert {"rotations": 1, "reuses": 0} == await pair.counts("rotations", "reuses")
 
 
-@pytest.mark.parametrize("status", [429, 500, 503])
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 503])
 async def test_trouble_that_passes_goes_unnoticed(client: ClientUnderTest, pair: Control, status: int) -> None:
-    """A refresh that is answered 429 or 5xx is repeated."""
+    """A refresh that is answered 408, 425, 429 or 5xx is repeated."""
     await pair.expire()
     await pair.fault("refresh", Fault("status", status=status))
 

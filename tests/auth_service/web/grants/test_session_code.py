@@ -1,8 +1,10 @@
 """Session codes: a backend asks for one, the page of one origin exchanges it, once."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import pytest
+from argon2 import PasswordHasher
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
@@ -10,13 +12,14 @@ from dualtoken.auth_service.domain.models import Session, User
 from dualtoken.auth_service.web.app_keys import SESSIONS
 from tests.auth_service.conftest import StartAuth
 from tests.auth_service.domain.dpop import ProofMaker
-from tests.auth_service.running import Auth
-from tests.auth_service.web.backend_calls import BACKEND_SECRET, SUB, Answer, call, path_of, put, read
+from tests.auth_service.running import PASSWORD, Auth
+from tests.auth_service.web.backend_calls import BACKEND_SECRET, SUB, Answer, call, logs_in, path_of, put, read
 from tests.auth_service.web.grants.presenting import rows
 from tests.auth_service.web.test_claims import claims_in
 
 GRANT = "urn:dualtoken:session-code"
 ORIGIN, OTHER = "https://app.example", "https://other.example"
+OLDER_HASHER = PasswordHasher(time_cost=2, memory_cost=8, parallelism=1)  # a log-in replaces its hashes
 
 
 @pytest.fixture
@@ -156,6 +159,27 @@ async def test_what_happened_to_the_user_meanwhile_counts(auth: Auth) -> None:
     assert (400, "invalid_scope") == narrow.error
     assert ["user_disabled", "unknown_user"] == [answer.body["reason"] for answer in refused]
     assert [(0,)] == auth.sql("SELECT count(*) FROM sessions")
+
+
+async def test_a_new_password_ends_what_was_begun_with_the_old(auth: Auth) -> None:
+    """Whoever set it, and whether there was one before; the same hash once more, and a log-in, change nothing."""
+    old, new = (OLDER_HASHER.hash(password) for password in (PASSWORD, PASSWORD[::-1]))
+    await put(auth, SUB, username="guo", scope="read")
+    changes: list[Callable[[], Awaitable[object]]] = [
+        lambda: put(auth, SUB, username="guo", scope="read", password_hash=old),
+        lambda: put(auth, SUB, username="guo", scope="read", password_hash=old),
+        lambda: logs_in(auth, "guo"),
+        lambda: call(auth, "PATCH", path_of(SUB), {"password_hash": new}),
+        lambda: call(auth, "PATCH", path_of(SUB), {"password_hash": None}),
+    ]
+    said = []
+    for change in changes:
+        code = await code_of(auth)
+        await change()
+        answer = await exchange(auth, code)
+        said.append(answer.body.get("reason", answer.status))
+
+    assert ["password_changed", 200, 200, "password_changed", "password_changed"] == said
 
 
 @pytest.mark.parametrize(
