@@ -19,7 +19,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from yarl import URL
 
 from dualtoken_serving.origins import browser_origin
-from dualtoken_serving.settings_source import ServiceSettings, load
+from dualtoken_serving.settings_source import PathOfFile, ServiceSettings, load
 
 from .domain.shared_secret import secret_values
 
@@ -93,8 +93,8 @@ class Settings(ServiceSettings):
     database_schema: str | None = Field(None, pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")
     issuer: str = "http://localhost:8001"
     audience: str = Field("http://localhost:8002", min_length=1)
-    access_keys: Path = Path("var/keys/access.jwks.json")
-    refresh_keys: Path = Path("var/keys/refresh.jwks.json")
+    access_keys: PathOfFile = Path("var/keys/access.jwks.json")
+    refresh_keys: PathOfFile = Path("var/keys/refresh.jwks.json")
     access_ttl_s: int = Field(3600, ge=1, le=LONGEST_ACCESS_TTL_S)
     refresh_ttl_s: int = Field(604_800, ge=1, le=LONGEST_SESSION_TTL_S)
     session_ttl_s: int = Field(2_592_000, ge=1, le=LONGEST_SESSION_TTL_S)
@@ -109,15 +109,15 @@ class Settings(ServiceSettings):
     service_secret: SecretStr | None = None
     backend_secret: SecretStr | None = None
     backend_calls: int = Field(6000, ge=0, le=10_000_000)  # a minute; 0: any number
-    trusted_issuers: Path | None = None
+    trusted_issuers: PathOfFile | None = None
     limits_url: SecretStr = SecretStr("memory://")
     hashing_threads: int | None = Field(None, ge=1, le=256)
     login_failures: int = Field(10, ge=1, le=1_000_000)
     refreshes_per_minute: int = Field(120_000, ge=0, le=100_000_000)  # of a network, in a process; 0: any number
     listings_per_minute: int = Field(6_000, ge=0, le=100_000_000)
     password_min_length: int = Field(15, ge=8, le=64)
-    tls_cert: Path | None = None
-    tls_key: Path | None = None
+    tls_cert: PathOfFile | None = None
+    tls_key: PathOfFile | None = None
     trusted_proxies: Networks = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -148,6 +148,10 @@ class Settings(ServiceSettings):
     def _audience_is_named(cls, value: str) -> str:
         if not _split(value):
             raise ValueError("must name the resources that access tokens are for")
+        if not value.isascii() or re.search(r"[^\s!-~]|[\"\\]", value):
+            raise ValueError(
+                "must be names in printable ASCII without quotes or backslashes, as resource services take"
+            )
         return value
 
     @field_validator("issuer")
@@ -171,14 +175,6 @@ class Settings(ServiceSettings):
     def _origins_as_browsers_write_them(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         # Credentials are allowed across origins here, and `*` beside credentials would open every account.
         return tuple(dict.fromkeys(map(browser_origin, value)))
-
-    @field_validator("access_keys", "refresh_keys", "tls_cert", "tls_key", "trusted_issuers")
-    @classmethod
-    def _path_is_no_content(cls, value: Path | None) -> Path | None:
-        # AUTH_X_FILE names a file that holds the path. A path that cannot be opened is printed: keys must not be.
-        if value is not None and (len(str(value).splitlines()) > 1 or str(value).lstrip().startswith("{")):
-            raise ValueError("must be a path, not the content of a file")
-        return value
 
     @field_validator("service_secret", "backend_secret")
     @classmethod

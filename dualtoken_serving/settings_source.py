@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import structlog
-from pydantic import ValidationError
+from pydantic import AfterValidator, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource
 
@@ -27,15 +27,29 @@ _LINK_NAME = re.compile(
 )
 _LINK = re.compile(r"(?:tcp|udp|sctp)://\S+")
 _PART_OF_LINK = re.compile(r"(?:tcp|udp|sctp)(?:://\S+)?|[0-9]+|[0-9a-fA-F.:]+")
+# A JSON document, as it is or in base64, and PEM.
+_CONTENT = re.compile(r"\s*[{\[]|-----BEGIN|eyJ")
 
 log = structlog.get_logger(__name__)
 _Settings = TypeVar("_Settings", bound="ServiceSettings")
 
 
+def _no_content(path: Path) -> Path:
+    # X_FILE names a file that holds the path. A path that cannot be opened is printed: keys must not be.
+    if len(str(path).splitlines()) > 1 or _CONTENT.match(str(path)):
+        raise ValueError("must be a path, not the content of a file")
+    return path
+
+
+PathOfFile = Annotated[Path, AfterValidator(_no_content)]
+
+
 class _Variables(EnvSettingsSource):
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         value, key, is_complex = super().get_field_value(field, field_name)
-        return (None if _is_link(field_name.upper(), value or "") else value), key, is_complex
+        value = (value or "").strip()
+        is_none = not value or _is_quoted(value) or _is_link(field_name.upper(), value)
+        return None if is_none else value, key, is_complex
 
 
 class ServiceSettings(BaseSettings):
@@ -73,8 +87,13 @@ def load(settings_cls: type[_Settings], **overrides: object) -> _Settings:
         try:
             values[name] = value_in(path)
         except ValueError as exc:
-            problems.append(f"{variable}: {path}: {exc}")
-    variables = {name for name in settings_cls.model_fields if os.environ.get(prefix + name.upper())}
+            problems.append(f"{variable}: {_named(path)}: {exc}")
+    variables = {name for name in settings_cls.model_fields if _variable(prefix + name.upper())}
+    problems += [
+        f"{variable}: the quotation marks around it would be part of the value: remove them"
+        for variable in sorted(prefix + name.upper() for name in variables)
+        if _is_quoted(_variable(variable))
+    ]
     problems += settings_cls.contradictions(overrides.keys() | files.keys() | variables)
     try:
         settings = settings_cls(**values | overrides)  # type: ignore[arg-type] # pydantic checks them
@@ -91,6 +110,22 @@ def file_of(settings_cls: type[ServiceSettings], name: str) -> Path | None:
     return found[1] if found else None
 
 
+def _variable(name: str) -> str:
+    """Return the value of a variable, without what a line of a file or of a manifest leaves around it."""
+    return os.environ.get(name, "").strip()
+
+
+def _named(path: Path) -> str:
+    """Name a file that cannot be read, unless its path may be the secret itself, written where the path belongs."""
+    is_path = path.is_absolute() or os.path.exists(path)  # noqa: PTH110 - Path's own raises for a long name
+    return str(path) if is_path else "a relative path, or no path at all"
+
+
+def _is_quoted(value: str) -> bool:
+    """Whether a value stands in quotation marks: shells and Compose take them off, ``docker --env-file`` does not."""
+    return len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
+
+
 def _files(settings_cls: type[ServiceSettings]) -> tuple[dict[str, tuple[str, Path]], list[str]]:
     """Return the files of settings, each with the variable that names it or its folder, and what is wrong with those.
 
@@ -100,15 +135,15 @@ def _files(settings_cls: type[ServiceSettings]) -> tuple[dict[str, tuple[str, Pa
     files: dict[str, tuple[str, Path]] = {}
     problems = []
     folder = prefix + _SECRETS_DIR
-    directory = os.environ.get(folder)
+    directory = _variable(folder)
     if directory and not Path(directory).is_dir():
         problems.append(f"{folder}: {directory} is not a directory")
-        directory = None
+        directory = ""
     secrets = {path.name.upper(): path for path in sorted(Path(directory).iterdir())} if directory else {}
     for name in settings_cls.model_fields:
         variable = prefix + name.upper()
-        value, named = os.environ.get(variable), os.environ.get(variable + _FILE)
-        is_set = bool(value) and not _is_link(name.upper(), value or "")
+        value, named = _variable(variable), _variable(variable + _FILE)
+        is_set = bool(value) and not _is_link(name.upper(), value)
         if is_set and named:
             problems.append(f"{variable}, {variable}{_FILE}: only one of them can count")
         elif named:

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from dualtoken_serving.origins import browser_origin
-from dualtoken_serving.settings_source import ServiceSettings, load
+from dualtoken_serving.settings_source import PathOfFile, ServiceSettings, load
 
 from .keys.url_policy import checked_endpoint
 from .revocation.service_secret import first_value
@@ -40,7 +39,7 @@ class Settings(ServiceSettings):
         min_length=1,
         description="the name, or names, of which their aud must contain one",
     )
-    keys: Path | None = Field(default=None, description="a JWK Set file; or else")
+    keys: PathOfFile | None = Field(default=None, description="a JWK Set file; or else")
     jwks_url: str | None = Field(default=None, description="the URL of the issuer's public keys")
     leeway_s: float = Field(default=5, ge=0, le=300, description="how far the issuer's clock may differ")
     cache_mib: float = Field(
@@ -62,8 +61,8 @@ class Settings(ServiceSettings):
     )
     workers: int = Field(default=1, ge=1, le=256, description="processes")
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(default=(), description="exact origins of web pages")
-    tls_cert: Path | None = Field(default=None, description="certificate chain, PEM")
-    tls_key: Path | None = Field(default=None, description="its key, PEM")
+    tls_cert: PathOfFile | None = Field(default=None, description="certificate chain, PEM")
+    tls_key: PathOfFile | None = Field(default=None, description="its key, PEM")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @field_validator("issuer", "audience")

@@ -70,7 +70,7 @@ BAD = {
     ],
     "AUTH_SERVICE_SECRET": ["short", f"{'x' * 32}\nshort"],
     "AUTH_BACKEND_SECRET": ["short"],
-    "AUTH_AUDIENCE": [" ", ","],
+    "AUTH_AUDIENCE": [",", '["https://api.example"]', "https://a.example https://b\xfccher.example", "a\x7f"],
     "AUTH_ISSUER": [
         "https://auth.example?x",
         "https://auth.example#x",

@@ -227,6 +227,71 @@ def test_a_file_that_holds_no_value_is_named(
         settings_of(prefix)
 
 
+def test_a_secret_where_its_path_belongs_is_not_repeated(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Standard error goes where logs go."""
+    monkeypatch.setenv(f"{prefix}SERVICE_SECRET_FILE", SECRET)
+
+    with pytest.raises(StartProblem, match="a relative path, or no path at all: No such file") as caught:
+        settings_of(prefix)
+    assert SECRET not in str(caught.value)
+
+
+KEY = '{"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}'
+
+
+@pytest.mark.parametrize("content", [KEY, f" {KEY}", f"[{KEY}]", "eyJrZXlzIjpbXX0=", r"-----BEGIN KEY-----\nc2VjcmV0"])
+def test_content_where_a_path_belongs_is_not_repeated(
+    prefix: str, content: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is keys, in JSON, base64 or PEM."""
+    name = f"{prefix}ACCESS_KEYS" if prefix == "AUTH_" else f"{prefix}KEYS"
+    monkeypatch.setenv(name, content)
+
+    with pytest.raises(StartProblem, match=f"^{name}: must be a path, not the content of a file$"):
+        settings_of(prefix)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", " ", "\t"])
+def test_what_stands_around_a_value_is_none_of_it(
+    prefix: str, end: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A line end of a secret, or half an end of a line from Windows: in any kind of setting."""
+    (tmp_path / "secret").write_text(SECRET)
+    for name, value in (("LOG_LEVEL", "debug"), ("TLS_CERT", "c.pem"), ("TLS_KEY", "k.pem"), ("PORT", "4711")):
+        monkeypatch.setenv(prefix + name, end + value + end)
+    monkeypatch.setenv(f"{prefix}SERVICE_SECRET_FILE", f"{tmp_path / 'secret'}{end}")
+    settings = settings_of(prefix)
+
+    assert ("debug", Path("c.pem"), 4711) == (settings.log_level, settings.tls_cert, settings.port)
+    assert SecretStr(SECRET) == settings.service_secret
+
+
+@pytest.mark.parametrize("blank", ["\r", " ", "\n"])
+def test_a_blank_variable_is_an_unset_one(prefix: str, blank: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an empty one is: ``X=`` in a file from Windows."""
+    for name in SERVICES[prefix.rstrip("_")].model_fields:
+        if name != "keys":
+            monkeypatch.setenv(prefix + name.upper(), blank)
+            monkeypatch.setenv(f"{prefix}{name.upper()}_FILE", blank)
+    monkeypatch.setenv(f"{prefix}SECRETS_DIR", blank)
+    settings = settings_of(prefix)
+
+    assert (None, "127.0.0.1", "info") == (settings.tls_cert, settings.host, settings.log_level)
+
+
+@pytest.mark.parametrize("mark", ["'", '"'])
+@pytest.mark.parametrize(("name", "value"), [("AUDIENCE", "x"), ("PORT", "4711"), ("SERVICE_SECRET", SECRET)])
+def test_quotation_marks_are_told(
+    prefix: str, name: str, value: str, mark: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``docker --env-file`` leaves them, Compose does not: the two services would have two secrets."""
+    monkeypatch.setenv(prefix + name, mark + value + mark)
+
+    with pytest.raises(StartProblem, match=f"^{prefix}{name}: the quotation marks around it [^\n]*$") as caught:
+        settings_of(prefix)
+    assert value not in str(caught.value)
+
+
 def test_a_value_and_a_file_are_one_too_many(prefix: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Of two values an operator believes in one, and may be wrong."""
     (tmp_path / "port").write_text("1")
