@@ -89,18 +89,24 @@ class BearerMiddleware(Guard):
         state = dict(scope.get("state") or ())
         guarded = {**scope, "state": state, GUARD: self}
         # A server lets nobody answer an HTTP request twice: to look at each message here would cost a hundredth of it.
-        sent = send if kind == "http" else _Noted(send)
+        handshake = None
+        if kind == "websocket":
+            handshake = _Handshake(receive, send)
+            receive, send = handshake.receive, handshake.send
         try:
             try:
                 state["claims"] = self.authenticator.authenticate(values[0] if len(values) == 1 else only(values))
                 self._counts["accepted"] += 1
             except ResourceError as error:
                 await self._look_again(guarded, values, error)
-            await self._app(guarded, receive, sent)
+            await self._app(guarded, receive, send)
         except Refused as refused:
-            if isinstance(sent, _Noted) and sent.began:
+            if handshake is None:
+                await _refuse(send, refused.refusal)
+            elif handshake.is_answered:
                 raise
-            await _refuse(scope, receive, send, refused.refusal)
+            else:
+                await handshake.refuse(scope, refused.refusal)
 
     async def _look_again(self, guarded: Scope, values: Sequence[str], error: ResourceError) -> None:
         """Accept a request that needs no token, or whose token is good after all.
@@ -128,14 +134,18 @@ class BearerMiddleware(Guard):
         """Start before the application does, and stop after it."""
         messages = [await receive()]
         last: list[Message] = []  # that the server hears: some cancel what is still running then
-        answered = False
+        answered = over = False
 
         async def replayed() -> Message:
-            return messages.pop() if messages else await receive()
+            nonlocal over
+            message = messages.pop() if messages else await receive()
+            over = over or message["type"] == "lifespan.shutdown"
+            return message
 
         async def noted(message: Message) -> None:
-            nonlocal answered
+            nonlocal answered, over
             answered = True
+            over = over or message["type"] != "lifespan.startup.complete"
             if message["type"].startswith("lifespan.shutdown."):
                 last.append(message)
             else:
@@ -148,8 +158,10 @@ class BearerMiddleware(Guard):
                 except Exception:
                     if answered:
                         raise
-                    # The application knows no lifespan, which it may say by any error: only the guard lives here.
+                # An application without a lifespan says so by any error, or returns: the guard lives on alone.
+                if not answered:
                     await send({"type": "lifespan.startup.complete"})
+                if not over:
                     await receive()
                     last.append({"type": "lifespan.shutdown.complete"})
         except KeySetRefused as error:
@@ -159,16 +171,34 @@ class BearerMiddleware(Guard):
                 await send(message)
 
 
-class _Noted:
-    """A ``send`` that records whether a WebSocket has been answered: then it can no longer be refused."""
+class _Handshake:
+    """Records how far a WebSocket has come: once it has been answered, it can no longer be refused.
 
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self.began = False
+    Attributes:
+        is_answered: whether the application has sent something.
+    """
 
-    def __call__(self, message: Message) -> Awaitable[None]:
-        self.began = True
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive, self._send = receive, send
+        self._is_received = False
+        self.is_answered = False
+
+    def receive(self) -> Awaitable[Message]:
+        self._is_received = True
+        return self._receive()
+
+    def send(self, message: Message) -> Awaitable[None]:
+        self.is_answered = True
         return self._send(message)
+
+    async def refuse(self, scope: Scope, refusal: Refusal) -> None:
+        """Answer the handshake; the application may have received it before it refused."""
+        if not self._is_received:
+            await self._receive()  # websocket.connect
+        if _RESPONSE in (scope.get("extensions") or {}):
+            await _refuse(self._send, refusal, kind=_RESPONSE)
+        else:
+            await self._send({"type": "websocket.close", "code": UNAUTHORIZED, "reason": ""})
 
 
 def claims_of(scope: Mapping[str, Any]) -> Claims | None:
@@ -216,8 +246,8 @@ async def _as_starlette_does(connection: Any, refused: Refused) -> Application:
     if connection.scope["type"] == "websocket":
         raise refused  # the middleware knows whether it has been accepted
 
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        await _refuse(scope, receive, send, refused.refusal)
+    async def answer(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await _refuse(send, refused.refusal)
 
     return answer
 
@@ -247,16 +277,9 @@ def _authorizations(scope: Mapping[str, Any]) -> list[str]:
     return [value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"]
 
 
-async def _refuse(scope: Scope, receive: Receive, send: Send, refusal: Refusal) -> None:
+async def _refuse(send: Send, refusal: Refusal, *, kind: str = "http.response") -> None:
     headers = {**refusal.headers, "Content-Type": "application/json; charset=utf-8"}
-    if scope["type"] == "http":
-        await _answer(send, refusal.status, headers, refusal.body.encode())
-        return
-    await receive()  # websocket.connect
-    if _RESPONSE in (scope.get("extensions") or {}):
-        await _answer(send, refusal.status, headers, refusal.body.encode(), kind=_RESPONSE)
-    else:
-        await send({"type": "websocket.close", "code": UNAUTHORIZED, "reason": ""})
+    await _answer(send, refusal.status, headers, refusal.body.encode(), kind=kind)
 
 
 async def _answer(

@@ -70,6 +70,15 @@ async def _without_lifespan(*_: Any) -> None:
     raise NotImplementedError
 
 
+async def _returning(*_: Any) -> None:
+    """Serve one type of scope alone, as the smallest applications do."""
+
+
+async def _returning_at_once(_scope: Any, receive: Any, send: Any) -> None:
+    await receive()
+    await send({"type": "lifespan.startup.complete"})
+
+
 async def _live_once(_scope: Any, receive: Any, send: Any) -> None:
     await receive()
     await send({"type": "lifespan.startup.complete"})
@@ -77,7 +86,7 @@ async def _live_once(_scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "lifespan.shutdown.complete"})
 
 
-@pytest.mark.parametrize("app", [_live_once, _without_lifespan])
+@pytest.mark.parametrize("app", [_live_once, _without_lifespan, _returning, _returning_at_once])
 async def test_the_server_hears_of_the_end_when_the_guard_has_ended(app: Any) -> None:
     """Hypercorn cancels what is still running then."""
     guarded = BearerMiddleware(app, **GUARDED)
@@ -235,6 +244,21 @@ async def _too_late(scope: Any, _receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"9")]})
         await send({"type": "http.response.body", "body": b"half", "more_body": True})
     require(scope, "admin")
+
+
+async def _after_the_opening(scope: Any, receive: Any, _send: Any) -> None:
+    if scope["type"] != "lifespan":
+        await receive()
+        require(scope, "admin")
+
+
+async def test_a_websocket_whose_opening_was_received_is_refused() -> None:
+    """An application may look at the handshake first: the guard waits for no second one."""
+    async with served(BearerMiddleware(_after_the_opening, **GUARDED)) as url, aiohttp.ClientSession() as http:
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await http.ws_connect(url, headers=bearer(KEY.token()))
+
+    assert 403 == refused.value.status
 
 
 @pytest.mark.parametrize("kind", ["http", "websocket"])
