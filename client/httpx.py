@@ -1,5 +1,6 @@
 """BearerAuth for httpx and httpx2: ``AsyncClient(auth=BearerAuth(tokens, origins=[…]))``, and ``Client`` likewise."""
 
+import asyncio
 import inspect
 from collections.abc import AsyncGenerator, Collection, Generator
 from contextlib import suppress
@@ -34,6 +35,8 @@ else:
     _Auth = type("Auth", tuple(_installed), {})
 
 _CHALLENGE = "WWW-Authenticate"
+_SIGNATURE = "dualtoken.authorization"
+"""The extension of a request that holds what it was signed with: if it is sent again, it is signed anew."""
 
 
 class BearerAuth(_Auth):
@@ -71,10 +74,11 @@ class BearerAuth(_Auth):
             LoginRequired, RefreshUnavailable, RefreshRejected: there is no token to be had.
             NotReplayable: a 401 met a body that cannot be sent twice, or a response hook took the 401's own as a
                 stream; the token has been renewed.
-            ConfigurationError: the token source is one for threads.
+            ConfigurationError: the token source is one for threads; or no asyncio runs here, but trio.
         """
         if not self._is_async:
             raise ConfigurationError("AsyncClient needs dualtoken.client.TokenSource, which does not block")
+        _require_asyncio()
         tokens = cast("TokenProvider", self._tokens)
         if not self._signs(request):
             yield request
@@ -111,7 +115,9 @@ class BearerAuth(_Auth):
             replays += 1
 
     def _signs(self, request: "httpx.Request") -> bool:
-        return _origin(request.url) in self._origins and "Authorization" not in request.headers
+        if _origin(request.url) not in self._origins:
+            return False
+        return request.headers.get("Authorization") in (None, request.extensions.get(_SIGNATURE))
 
     def _is_repeated(self, response: "httpx.Response", token: str, last: str, replays: int) -> bool:
         is_refused = response.status_code == HTTPStatus.UNAUTHORIZED
@@ -129,6 +135,14 @@ class BearerAuth(_Auth):
         return self._replays.may_mend(challenges, service, path, token=token, last=last, replays=replays)
 
 
+def _require_asyncio() -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        cure = "under trio, call Client with dualtoken.client.sync.TokenSource in trio.to_thread.run_sync()"
+        raise ConfigurationError(f"AsyncClient needs asyncio for dualtoken.client.TokenSource: {cure}") from None
+
+
 _origins = origins  # the parameter of the same name hides it
 
 
@@ -138,7 +152,8 @@ def _origin(url: "httpx.URL") -> Origin:
 
 
 def _signed(request: "httpx.Request", token: str) -> "httpx.Request":
-    request.headers["Authorization"] = f"Bearer {token}"
+    request.headers["Authorization"] = credentials = f"Bearer {token}"
+    request.extensions = {**request.extensions, _SIGNATURE: credentials}
     return request
 
 

@@ -9,7 +9,7 @@ import httpx
 import httpx2
 import pytest
 
-from dualtoken.client import MemoryStorage, NotReplayable, RefreshUnavailable, TokenSource
+from dualtoken.client import ConfigurationError, MemoryStorage, NotReplayable, RefreshUnavailable, TokenSource
 from dualtoken.client.httpx import BearerAuth
 from dualtoken.client.sync import TokenSource as ThreadSource
 from tests.client.conftest import MakeSource
@@ -270,3 +270,34 @@ async def test_threads_stream_likewise(library: Any, thread_source: ThreadSource
     await pair.expire()
     assert "response hook" in await asyncio.to_thread(spoil)
     assert {"refresh_calls": 2} == await pair.counts("refresh_calls")
+
+
+@pytest.mark.parametrize("body", [None, {"a": 1}])
+async def test_a_request_that_is_sent_again_is_signed_anew(http: Any, pair: Control, body: object) -> None:
+    """It bears the last token as if it were the caller's own."""
+    request = http.build_request("POST", "/echo", json=body)
+    assert 200 == (await http.send(request)).status_code
+    await pair.expire()
+
+    assert 200 == (await http.send(request)).status_code
+    assert {"refresh_calls": 1} == await pair.counts("refresh_calls")
+
+
+async def test_a_redirect_that_the_caller_follows_is_signed_anew(
+    library: Any, source: TokenSource, pair: Control
+) -> None:
+    """The library takes the last token along, at home."""
+    async with client(library, source, pair, follow_redirects=False) as http:
+        answer = await http.get("/redirect", params={"to": "/things"})
+        await pair.expire()
+
+        assert 200 == (await http.send(answer.next_request)).status_code
+
+
+def test_trio_is_told(library: Any) -> None:
+    """Not by an event loop that is missing."""
+    origin = "http://127.0.0.1:9"
+    flow = BearerAuth(TokenSource(origin), origins=[origin]).async_auth_flow(library.Request("GET", origin))
+    # As trio drives it: no event loop of asyncio runs.
+    with pytest.raises(ConfigurationError, match="needs asyncio"):
+        anext(flow).send(None)
