@@ -20,7 +20,7 @@ from .trusted_issuers import TrustedIssuer
 LEEWAY_MS: Final = 60_000
 """How far the issuer's clock may differ from ours (RFC 7523 §3, items 4 to 6)."""
 TYPES: Final = (None, "jwt", "authorization-grant+jwt")
-"""``typ``, in lower case. Every other one says that the token is something else (RFC 8725 §3.11)."""
+"""``typ``, in lower case and the short form (RFC 7515 §4.1.9). Any other is of another token (RFC 8725 §3.11)."""
 MAX_METHODS: Final = 8
 
 Method = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,32}$")]
@@ -78,7 +78,8 @@ def read_assertion(text: str) -> Assertion:
         raise InvalidAssertion(AssertionProblem.ALGORITHM, f"its alg is none of {', '.join(KIND_OF)}")
     if not (kid is None or (isinstance(kid, str) and len(kid) <= MAX_KID_CHARACTERS)):
         raise InvalidAssertion(AssertionProblem.MALFORMED, "its kid is not a text of a kid's length")
-    if (typ.lower() if isinstance(typ, str) else typ) not in TYPES or _is_something_else(jws.payload):
+    short = typ.lower().removeprefix("application/") if isinstance(typ, str) else typ
+    if short not in TYPES or _is_something_else(jws.payload):
         raise InvalidAssertion(AssertionProblem.MALFORMED, "it is a token for something else")
     issuer = jws.payload.get("iss")
     if not isinstance(issuer, str):
@@ -88,7 +89,7 @@ def read_assertion(text: str) -> Assertion:
 
 def _is_something_else(claims: dict[str, Any]) -> bool:
     # A log-out or security event token (RFC 8417 §2); and what Keycloak signs beside ID tokens, all of one header.
-    return "events" in claims or claims.get("typ", "ID") != "ID"
+    return "events" in claims or claims.get("typ") not in (None, "ID")
 
 
 def judge(assertion: Assertion, entry: TrustedIssuer, now: int, jkt: str | None) -> Asserted:
@@ -113,7 +114,8 @@ def judge(assertion: Assertion, entry: TrustedIssuer, now: int, jkt: str | None)
         raise InvalidAssertion(AssertionProblem.EXPIRED, "it has expired")
     if now >= stale_at + LEEWAY_MS:
         raise InvalidAssertion(AssertionProblem.TOO_OLD, f"it was issued more than {entry.max_age_s} s ago")
-    if now < issued_at - LEEWAY_MS or now < (_time(claims, "nbf") if "nbf" in claims else 0) - LEEWAY_MS:
+    begins_at = 0 if claims.get("nbf") is None else _time(claims, "nbf")
+    if now < max(issued_at, begins_at) - LEEWAY_MS:
         raise InvalidAssertion(AssertionProblem.TOO_EARLY, "iat or nbf is in the future")
     if claims.get("cnf", {"jkt": jkt}) != {"jkt": jkt}:
         raise InvalidAssertion(AssertionProblem.UNPROVEN, "it is bound to a key that the request does not prove")

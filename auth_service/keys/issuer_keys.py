@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -183,4 +184,4 @@ async def _get(http: aiohttp.ClientSession, url: URL) -> bytes:
     except (aiohttp.ClientError, OSError, UnicodeError) as exc:
         # TimeoutError is an OSError; a host name that cannot be encoded, a UnicodeError.
         raise ValueError(f"{url}: {type(exc).__name__}") from None
-    return bytes(data)
+    return bytes(data).removeprefix(BOM_UTF8)  # as some editors begin a file that is published

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import stat
-from codecs import BOM_UTF8
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -46,7 +45,7 @@ class KeyFile:
         if len(data) > KEY_SET_LIMIT:
             raise KeySetRefused(f"key file {self.name}: larger than {KEY_SET_LIMIT} bytes")
         try:
-            keys = parse_jwk_set(data.removeprefix(BOM_UTF8))  # as some editors begin a file
+            keys = parse_jwk_set(data)
         except KeySetRefused as error:
             raise KeySetRefused(f"key file {self.name}: {error}") from None
         if keys.secret and os.name == "posix" and _is_open_to_others(status):

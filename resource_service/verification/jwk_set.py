@@ -1,5 +1,6 @@
 """JWK Sets (RFC 7517): which keys verify, each with the one algorithm that it is for. No I/O."""
 
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -85,7 +86,7 @@ def parse_jwk_set(data: bytes) -> KeySet:
         KeySetRefused: the set is malformed, or each key in it that is for us is malformed, unsafe or without a kid.
     """
     try:
-        members = read_object(data).get("keys")
+        members = read_object(data.removeprefix(BOM_UTF8)).get("keys")  # as some editors begin a file
     except ValueError as error:
         raise KeySetRefused(f"not a JWK Set: {error}") from None
     if not isinstance(members, list):

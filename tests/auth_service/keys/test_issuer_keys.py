@@ -169,6 +169,13 @@ async def test_what_is_no_key_set_is_refused(issuer: Issuer, answer: web.Respons
     assert await keys.find(issuer.jwk["kid"], "ES256")
 
 
+async def test_a_mark_before_a_set_is_none_of_it(issuer: Issuer) -> None:
+    """Some editors begin a file so that is then published."""
+    issuer.answer = web.Response(body=b"\xef\xbb\xbf" + json.dumps({"keys": issuer.published}).encode())
+
+    assert await keys_of(issuer).find(issuer.jwk["kid"], "ES256")
+
+
 async def test_an_issuer_that_is_away_is_told(issuer: Issuer) -> None:
     """By the kind of failure: nobody listens there."""
     issuer.url = "http://127.0.0.1:9"  # discard

@@ -36,6 +36,14 @@ async def test_public_keys_are_fetched() -> None:
     assert (["k1"], False) == (list(keys.keys), keys.secret)
 
 
+async def test_a_mark_before_a_set_is_none_of_it() -> None:
+    """Some editors begin a file so that is then published."""
+    async with serving(_application(_answer("\ufeff" + json.dumps({"keys": [PUBLIC.jwk]})))) as url:
+        keys = await JwksUrl(str(url / "jwks.json")).fetch()
+
+    assert ["k1"] == list(keys.keys)
+
+
 @pytest.mark.parametrize(
     ("body", "status", "problem"),
     [

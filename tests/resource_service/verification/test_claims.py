@@ -62,6 +62,22 @@ def test_claims_of_another_type_are_refused(changes: dict[str, Any]) -> None:
         claims(**changes)
 
 
+@pytest.mark.parametrize("name", ["scope", "amr", "auth_time", "nbf", "sid", "email", "client_id", "jti", "username"])
+def test_an_optional_claim_of_null_is_as_left_out(name: str) -> None:
+    """Some issuers write what they have not."""
+    absent = read_claims({member: value for member, value in members().items() if member != name})
+    found = read_claims({**members(), name: None})
+
+    assert (getattr(absent, name), absent.scopes) == (getattr(found, name), found.scopes)
+
+
+def test_a_scope_is_as_long_as_the_issuer_likes() -> None:
+    """An issuer that grants permissions one by one writes more than any identifier takes."""
+    scope = " ".join(f"things:read:{number}" for number in range(200))
+
+    assert set(scope.split()) == claims(scope=scope).scopes
+
+
 def test_a_handler_changes_its_own_copy() -> None:
     """Verified tokens are remembered: what one request does to a list must not reach the next."""
     found = claims(roles=["a"], plan={"seats": [3]})

@@ -37,6 +37,33 @@ async def test_a_json_body_will_do(auth: Auth, issuer: Issuer) -> None:
     assert (200, "read") == (answer.status, (await answer.json())["scope"])
 
 
+@pytest.mark.parametrize(
+    "typ",
+    [
+        None,
+        "JWT",
+        "jwt",
+        "application/jwt",
+        "Application/JWT",
+        "authorization-grant+jwt",
+        "application/authorization-grant+jwt",
+    ],
+)
+async def test_a_type_may_be_written_in_any_of_its_forms(auth: Auth, issuer: Issuer, typ: str | None) -> None:
+    """With and without what stands before the slash, in any case, or not at all (RFC 7515 §4.1.9)."""
+    answer = await present(auth, issuer.sign(issuer.header(typ=typ), issuer.claims()))
+
+    assert 200 == answer.status
+
+
+async def test_a_claim_of_null_is_as_left_out(auth: Auth, issuer: Issuer) -> None:
+    """Some libraries write what a token has not."""
+    absent = dict.fromkeys(("nbf", "auth_time", "amr", "typ", "email"))
+    answer = await present(auth, issuer.sign(issuer.header(), {**issuer.claims(), **absent}))
+
+    assert (200, START_MS // 1000) == (answer.status, claims_in(answer.body)["auth_time"])
+
+
 async def test_each_token_tells_how_the_user_was_authenticated(auth: Auth, issuer: Issuer) -> None:
     """``auth_time`` and ``amr`` are the assertion's, also after a refresh; else it was at ``iat`` at the latest."""
     told = await present(auth, issuer.assertion(auth_time=1_700_000_000.5, amr=["pwd", "otp"]))
