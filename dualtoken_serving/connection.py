@@ -6,7 +6,7 @@ Authorization header. And it costs a good request nothing.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from http import HTTPStatus
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from aiohttp.http import RawRequestMessage
 from aiohttp.web_request import BaseRequest
 from multidict import istr
 
-from .cors import refused_preflight
+from .cors import ORIGINS, refused_preflight
 from .error_answers import as_json, error_answer
 from .networks import network_of
 from .request_times import REQUEST_TIMES, RequestTimes
@@ -54,7 +54,7 @@ class JsonRequestHandler(web.RequestHandler):
         "_answered",
         "_began_s",
         "_closes_after_answer",
-        "_cors_setting",
+        "_cors",
         "_is_answering",
         "_is_unparsable",
         "_observe",
@@ -70,12 +70,12 @@ class JsonRequestHandler(web.RequestHandler):
         times: RequestTimes,
         spans: "Spans | None",
         sampler: LogSampler,
-        cors_setting: str,
+        cors: tuple[str, Collection[str]],
         **options: Any,
     ) -> None:
         super().__init__(manager, **options)
         self._observe, self._spans, self._sampler = times.observe, spans, sampler
-        self._cors_setting = cors_setting
+        self._cors = cors
         self._began_s = 0.0
         self._is_answering = self._closes_after_answer = self._is_unparsable = False
         self._answered: asyncio.Future[None] | None = None
@@ -180,11 +180,11 @@ class JsonRequestHandler(web.RequestHandler):
         return super().finish_response(request, resp, start_time)
 
     def _tell_refused_page(self, request: BaseRequest) -> None:
-        """Name the origin of a page that may not call, and the setting: the browser tells its user neither."""
-        origin = refused_preflight(request)
-        omitted = None if origin is None else self._sampler.admit(("page", network_of(request.remote or "")))
-        if omitted is not None:
-            log.warning("page.refused", origin=origin, setting=self._cors_setting, ip=request.remote, omitted=omitted)
+        """Name the origin of a page that may not call, and what is missing: the browser tells its user neither."""
+        refused = refused_preflight(request, *self._cors)
+        omitted = None if refused is None else self._sampler.admit(("page", network_of(request.remote or "")))
+        if refused is not None and omitted is not None:
+            log.warning("page.refused", **refused, ip=request.remote, omitted=omitted)
 
     def _end(self) -> None:
         super().close()
@@ -249,7 +249,10 @@ class JsonRunner(web.AppRunner):
                 "times": self._times,
                 "spans": self._spans,
                 "sampler": LogSampler(_QUIET_S),
-                "cors_setting": f"{self._service.removesuffix('_service').upper()}_CORS_ORIGINS",
+                "cors": (
+                    f"{self._service.removesuffix('_service').upper()}_CORS_ORIGINS",
+                    self.app.get(ORIGINS, frozenset()),
+                ),
             },
             request_factory=_begun(server.request_factory),
             handler_cancellation=False,  # a client that hangs up must not cut a rotation in half

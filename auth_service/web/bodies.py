@@ -114,8 +114,12 @@ def _unique(members: list[tuple[str, Any]]) -> None:
         raise ValueError("a member appears more than once")
 
 
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)  # NaN and Infinity, which pydantic takes, are not JSON (RFC 8259 §6)
+
+
 # What reads the body before this service, a proxy, may take the first of two members; pydantic takes the last.
-_UNIQUE = json.JSONDecoder(object_pairs_hook=_unique)
+_UNIQUE = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse)
 
 
 def _validated_form(body: bytes, model: type[Model]) -> Model:

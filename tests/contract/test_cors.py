@@ -177,3 +177,19 @@ async def test_a_refused_page_is_named_in_the_log(
 
     assert "https://Forgotten.example" in line
     assert "AUTH_CORS_ORIGINS" in line
+
+
+@pytest.mark.parametrize(
+    ("method", "headers"), [("POST", "content-type,x-requested-with"), ("PUT", "content-type"), ("POST", "x\u00fc")]
+)
+async def test_a_page_that_is_listed_is_told_what_it_may_not_use(
+    auth: Auth, capsys: pytest.CaptureFixture[str], method: str, headers: str
+) -> None:
+    """Its origin stands in the setting: the operator would look in the wrong place."""
+    response = await auth.client.options("/login", headers=preflight(ORIGIN, method, headers))
+    [line] = [line for line in capsys.readouterr().out.splitlines() if "page.refused" in line]
+
+    assert 403 == response.status
+    assert f"method={method}" in line
+    assert f"headers={headers.encode('ascii', 'backslashreplace').decode()}" in line
+    assert "AUTH_CORS_ORIGINS" not in line

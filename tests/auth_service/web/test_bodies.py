@@ -55,6 +55,8 @@ async def refused(response: ClientResponse) -> tuple[int, str]:
         b'{"username": true, "password": "x", "refresh_token": true}',
         b"[" * 16_000,
         b'{"username": NaN, "password": NaN, "refresh_token": NaN}',
+        b'{"username": "zs", "password": "x", "refresh_token": "x", "other": NaN}',
+        b'{"username": "zs", "password": "x", "refresh_token": "x", "other": [{"a": -Infinity}]}',
     ],
 )
 async def test_malformed_json_is_an_invalid_request(auth: Auth, path: str, body: bytes) -> None:
