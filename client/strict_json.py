@@ -5,6 +5,7 @@ The texts read here are full of tokens: a parser that shows its input in an erro
 
 import json
 import math
+import re
 from collections.abc import Iterator
 
 
@@ -34,6 +35,17 @@ class JsonObject:
         """
         value = self._member(name, default)
         if not isinstance(value, str) or (longest is not None and len(value) > longest) or not _is_unicode(value):
+            raise self.wrong(name)
+        return value
+
+    def matching(self, name: str, pattern: re.Pattern[str], *, longest: int | None = None) -> str:
+        """Return a text that matches *pattern* as a whole.
+
+        Raises:
+            Malformed: another type, longer than *longest* characters, or no match.
+        """
+        value = self.text(name, longest=longest)
+        if pattern.fullmatch(value) is None:
             raise self.wrong(name)
         return value
 

@@ -1,11 +1,17 @@
 """A pair of tokens, and how long it is good for."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Final
 
 BACKGROUND_FRACTION: Final = 0.1  # of a token's life: renewed ahead of expiry, nobody waits
 BACKGROUND_MAX_S: Final = 60.0
 MIN_USE_S: Final = 1.0  # a token that just came is not renewed for its age: a burst costs one refresh, however short
+MAX_LIFE_S: Final = 100 * 365 * 86400.0  # beyond that dates cannot be shown
+MAX_TOKEN: Final = 16 * 1024
+# RFC 6750 §2.1, b64token: what may stand in a header. Anything else could smuggle a second header in.
+BEARER_TOKEN: Final = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
+OPAQUE_TOKEN: Final = re.compile(r"[\x21-\x7e]+")  # RFC 6749 §A.17, less the space
 COOL_DOWN_S: Final = 60.0  # a token that came so short a time ago, and is refused, would not be mended by another
 
 

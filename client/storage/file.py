@@ -23,17 +23,20 @@ def default_path() -> Path:
     """
     import platformdirs
 
-    with at_home():
+    with at_home(_CURE):
         return platformdirs.user_data_path("dualtoken", appauthor=False) / "tokens.json"
 
 
+_CURE = "name the token file by its whole path"
+
+
 @contextmanager
-def at_home() -> Iterator[None]:
-    """Expand ``~``. Raises: ConfigurationError: there is none."""
+def at_home(cure: str) -> Iterator[None]:
+    """Expand ``~``. Raises: ConfigurationError: there is none; *cure* helps."""
     try:
         yield
     except RuntimeError:
-        raise ConfigurationError("there is no home folder here: name the token file by its whole path") from None
+        raise ConfigurationError(f"there is no home folder here: {cure}") from None
 
 
 class FileStorage:
@@ -51,7 +54,7 @@ class FileStorage:
     """
 
     def __init__(self, path: str | Path | None = None, *, account: str = "default") -> None:
-        with at_home():
+        with at_home(_CURE):
             self.path = default_path() if path is None else Path(path).expanduser()
         self._account = account
         self._worker = Worker()

@@ -5,12 +5,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Final
 
 from ..strict_json import JsonObject, Malformed, parse
-from ..tokens import Tokens, User
+from ..tokens import BEARER_TOKEN, MAX_LIFE_S, OPAQUE_TOKEN, Tokens, User
 from . import StoredSession
 
 FORMAT: Final = "dualtoken-sessions"
 VERSION: Final = 1
 MAX_BYTES: Final = 16 * 1024 * 1024
+MAX_AT_S: Final = 2.0**37  # the year 6325: a life later is a date, too
 
 
 class ForeignDocument(Exception):
@@ -93,14 +94,18 @@ def _session(stored: JsonObject) -> StoredSession:
 
 def _tokens(stored: JsonObject) -> Tokens:
     return Tokens(
-        stored.text("access_token"),
-        stored.text("refresh_token"),
-        stored.number("obtained_at"),
-        stored.number("expires_in") if stored.has("expires_in") else None,
-        stored.number("refresh_expires_in") if stored.has("refresh_expires_in") else None,
+        stored.matching("access_token", BEARER_TOKEN),
+        stored.matching("refresh_token", OPAQUE_TOKEN),
+        stored.number("obtained_at", least=-MAX_AT_S, most=MAX_AT_S),
+        _seconds(stored, "expires_in"),
+        _seconds(stored, "refresh_expires_in"),
         stored.text("scope", ""),
         _user(stored.nested("user")) if stored.has("user") else None,
     )
+
+
+def _seconds(stored: JsonObject, name: str) -> float | None:
+    return stored.number(name, least=0, most=MAX_LIFE_S) if stored.has(name) else None
 
 
 def _user(stored: JsonObject) -> User:

@@ -22,7 +22,7 @@ class FileProofKey(MemoryProofKey):
     """
 
     def __init__(self, path: str | Path) -> None:
-        with at_home():
+        with at_home("name the key's file by its whole path"):
             self.path = Path(path).expanduser()
         self._use(read_pem(_read(self.path) or _made(self.path), self.path))
 

@@ -4,13 +4,14 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import platformdirs
 
 from ..errors import StorageError
 from ..proof_keys import MemoryProofKey, new_pem, read_pem
 from . import StoredSession, file_format
+from .file import at_home
 from .locking import account_lock, make_folder, write_lock
 from .thread import Worker
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("dualtoken.client")
 
 SERVICE: Final = "dualtoken"
+_T = TypeVar("_T")
 
 
 class KeyringStorage:
@@ -33,7 +35,8 @@ class KeyringStorage:
         lock_folder: None: the platform's folder for this user's data.
 
     Raises:
-        StorageError: the library is missing.
+        ConfigurationError: this user has no home, and *lock_folder* is None.
+        StorageError: the library is missing, or has no back end that can be used.
     """
 
     def __init__(
@@ -118,20 +121,24 @@ class KeyringProofKey(MemoryProofKey):
         lock_folder: None: the platform's folder for this user's data.
 
     Raises:
-        ConfigurationError: the extra ``dualtoken[dpop]`` is missing.
-        StorageError: the library of key rings is missing, the ring refuses, or its entry holds something else.
+        ConfigurationError: the extra ``dualtoken[dpop]`` is missing; or this user has no home.
+        StorageError: the library of key rings is missing, the ring or the folder refuses, or the entry holds something
+            else.
     """
 
     def __init__(
         self, *, account: str = "default", backend: "KeyringBackend | None" = None, lock_folder: Path | None = None
     ) -> None:
         ring, locks, entry = _ring(backend), _beside(lock_folder), _proof_entry(account)
-        make_folder(locks.parent)
-        with write_lock(locks):  # of two processes that make one, the first counts
-            pem = _call(ring.get_password, SERVICE, entry)
-            if pem is None:
-                pem = new_pem().decode()
-                _call(ring.set_password, SERVICE, entry, pem)
+        try:
+            make_folder(locks.parent)
+            with write_lock(locks):  # of two processes that make one, the first counts
+                pem = _call(ring.get_password, SERVICE, entry)
+                if pem is None:
+                    pem = new_pem().decode()
+                    _call(ring.set_password, SERVICE, entry, pem)
+        except OSError as error:
+            raise StorageError(f"{locks.parent} cannot be written: {error.strerror}") from error
         self._use(read_pem(str(pem).encode(), f"the key ring's entry {entry!r}"))
 
 
@@ -140,22 +147,21 @@ def _ring(backend: "KeyringBackend | None") -> "KeyringBackend":
         import keyring
     except ImportError:
         raise StorageError("the key ring needs an extra: pip install 'dualtoken[keyring]'") from None
-    return backend or keyring.get_keyring()
+    return backend or _call(keyring.get_keyring)
 
 
 def _beside(lock_folder: Path | None) -> Path:
-    return (lock_folder or platformdirs.user_data_path("dualtoken", appauthor=False)) / "keyring"
+    with at_home("set HOME, for the lock files of the key ring"):
+        return (lock_folder or platformdirs.user_data_path("dualtoken", appauthor=False)) / "keyring"
 
 
 def _proof_entry(account: str) -> str:
     return f"{account} (DPoP key)"
 
 
-def _call(function: Callable[..., object], *args: str) -> object:
-    from keyring.errors import KeyringError
-
+def _call(function: Callable[..., _T], *args: str) -> _T:
     try:
         return function(*args)
-    except KeyringError as error:
+    except Exception as error:  # those of a back end's own libraries, too
         # Some back ends quote what they were given.
         raise StorageError(f"the key ring refuses: {type(error).__name__}") from None

@@ -8,18 +8,13 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 from ..strict_json import JsonObject, Malformed, parse
-from ..tokens import Tokens, User
+from ..tokens import BEARER_TOKEN, MAX_LIFE_S, MAX_TOKEN, OPAQUE_TOKEN, Tokens, User
 
 MAX_BYTES: Final = 64 * 1024  # of a body; a token answer has about one
-MAX_TOKEN: Final = 16 * 1024
 MAX_SCOPE: Final = 4096
 MAX_NAME: Final = 1024
-MAX_LIFE_S: Final = 100 * 365 * 86400.0  # beyond that dates cannot be shown
 MAX_RETRY_AFTER_S: Final = 86400.0
 
-# RFC 6750 §2.1, b64token: what may stand in a header. Anything else could smuggle a second header in.
-_BEARER_TOKEN: Final = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
-_OPAQUE_TOKEN: Final = re.compile(r"[\x21-\x7e]+")  # RFC 6749 §A.17, less the space
 _CODE: Final = re.compile(r"[a-z_]{1,40}")
 _NONCE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,512}")  # RFC 9449 §8.1, and a length
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -43,8 +38,8 @@ def read_tokens(body: bytes, *, obtained_at: float) -> Tokens:
     if answer.text("token_type", longest=MAX_NAME).lower() != "bearer":  # RFC 6749 §5.1: it has no case
         raise answer.wrong("token_type")
     return Tokens(
-        _matching(answer, "access_token", _BEARER_TOKEN, longest=MAX_TOKEN),
-        _matching(answer, "refresh_token", _OPAQUE_TOKEN, longest=MAX_TOKEN),
+        answer.matching("access_token", BEARER_TOKEN, longest=MAX_TOKEN),
+        answer.matching("refresh_token", OPAQUE_TOKEN, longest=MAX_TOKEN),
         obtained_at,
         _seconds(answer, "expires_in"),
         _seconds(answer, "refresh_expires_in"),
@@ -57,17 +52,10 @@ def read_error(body: bytes) -> ErrorAnswer | None:
     """Read an error answer; None if it is none."""
     try:
         answer = parse(body)
-        reason = _matching(answer, "reason", _CODE) if answer.has("reason") else None
-        return ErrorAnswer(_matching(answer, "error", _CODE), reason)
+        reason = answer.matching("reason", _CODE) if answer.has("reason") else None
+        return ErrorAnswer(answer.matching("error", _CODE), reason)
     except Malformed:
         return None
-
-
-def _matching(answer: JsonObject, name: str, pattern: re.Pattern[str], *, longest: int | None = None) -> str:
-    value = answer.text(name, longest=longest)
-    if pattern.fullmatch(value) is None:
-        raise answer.wrong(name)
-    return value
 
 
 def _seconds(answer: JsonObject, name: str) -> float | None:

@@ -73,12 +73,20 @@ def test_members_of_a_later_minor_version_are_ignored() -> None:
         ("access_token", 7),
         ("refresh_token", None),
         ("access_token", "half of a pair: \ud800"),
+        ("access_token", ""),
+        ("access_token", "secret\r\nX: y"),
+        ("access_token", "sécret"),
+        ("refresh_token", "secret secret"),
         ("obtained_at", "7"),
         ("obtained_at", True),
         ("obtained_at", float("nan")),
         ("obtained_at", float("inf")),
         ("obtained_at", 10**400),
+        ("obtained_at", 1e15),
+        ("obtained_at", -1e15),
         ("expires_in", "secret"),
+        ("expires_in", -1),
+        ("refresh_expires_in", 1e12),
         ("refresh_expires_in", [1]),
         ("scope", ["secret"]),
         ("user", "secret"),
@@ -94,7 +102,7 @@ def test_members_of_a_later_minor_version_are_ignored() -> None:
     ],
 )
 def test_a_wrong_member_makes_the_document_foreign(member: str, value: object) -> None:
-    """Types are exact, and the error quotes neither a value nor the name of an account."""
+    """Types and ranges are exact, and the error quotes neither a value nor the name of an account."""
     with pytest.raises(ForeignDocument) as error:
         _read(document(**{member: value}))
 
@@ -139,12 +147,13 @@ def test_a_newer_document_is_left_alone() -> None:
 
 
 TEXTS = st.text(st.characters(exclude_categories=("Cs",)))
-TIMES = st.floats(0, 1e12)
+TOKENS = st.text("abcXYZ019-._~+/", min_size=1)
+TIMES = st.floats(0, 1e9)
 SESSIONS = st.builds(
     StoredSession,
     st.none()
     | st.builds(
-        Tokens, TEXTS, TEXTS, TIMES, st.none() | TIMES, st.none() | TIMES, TEXTS, st.none() | st.builds(User, TEXTS)
+        Tokens, TOKENS, TOKENS, TIMES, st.none() | TIMES, st.none() | TIMES, TEXTS, st.none() | st.builds(User, TEXTS)
     ),
     st.none() | TEXTS,
     TEXTS,

@@ -4,10 +4,11 @@ import sys
 from pathlib import Path
 
 import keyring
+import platformdirs
 import pytest
 from keyring.errors import KeyringLocked
 
-from dualtoken.client import KeyringProofKey, KeyringStorage, StorageError
+from dualtoken.client import ConfigurationError, KeyringProofKey, KeyringStorage, StorageError
 from tests.client.storage.test_every_storage import HERE, FakeKeyring, session
 
 
@@ -46,6 +47,60 @@ async def test_a_locked_key_ring_is_a_clear_error(
 
     with pytest.raises(StorageError, match=r"^the key ring refuses: KeyringLocked$"):
         await KeyringStorage(backend=ring, lock_folder=tmp_path).save(HERE, session("r1"))
+
+
+@pytest.mark.parametrize("error", [OSError(1783, "the stub received bad data"), ValueError("secret"), TypeError()])
+@pytest.mark.parametrize("call", ["get_password", "set_password"])
+async def test_any_error_of_a_back_end_is_a_clear_error(
+    ring: FakeKeyring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, error: Exception
+) -> None:
+    """Those of its own libraries, too, for sessions and for their key; some quote what they were given."""
+
+    def refuse(*_: str) -> None:
+        raise error
+
+    monkeypatch.setattr(ring, call, refuse)
+    with pytest.raises(StorageError) as told:
+        await KeyringStorage(backend=ring, lock_folder=tmp_path).save(HERE, session("r1"))
+    with pytest.raises(StorageError) as told_of_key:
+        KeyringProofKey(backend=ring, lock_folder=tmp_path)
+
+    expected = f"the key ring refuses: {type(error).__name__}"
+    assert [expected] * 2 == [str(told.value), str(told_of_key.value)]
+    assert (None, None) == (told.value.__cause__, told_of_key.value.__cause__)
+
+
+def test_a_back_end_that_cannot_be_loaded_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """One that the user has configured, say."""
+
+    def missing() -> None:
+        raise ModuleNotFoundError("nowhere")
+
+    monkeypatch.setattr(keyring, "get_keyring", missing)
+
+    with pytest.raises(StorageError, match=r"^the key ring refuses: ModuleNotFoundError$"):
+        KeyringStorage(lock_folder=tmp_path)
+
+
+def test_without_a_home_the_cure_is_told(ring: FakeKeyring, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lock files have no other place."""
+
+    def homeless(*_: object, **__: object) -> Path:
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.setattr(platformdirs, "user_data_path", homeless)
+
+    with pytest.raises(ConfigurationError, match=r"no home folder here: set HOME"):
+        KeyringStorage(backend=ring)
+
+
+def test_a_folder_that_takes_no_lock_is_told(ring: FakeKeyring, tmp_path: Path) -> None:
+    """Nor is a key made then."""
+    (tmp_path / "file").touch()
+
+    with pytest.raises(StorageError, match="cannot be written: Not a directory"):
+        KeyringProofKey(backend=ring, lock_folder=tmp_path / "file" / "folder")
+    assert {} == ring.entries
 
 
 def test_without_the_library_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
