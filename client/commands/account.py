@@ -1,10 +1,10 @@
 """Which session a command of the command line is about."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from ..errors import ConfigurationError, LoginRequired, StorageError
 from ..storage import Storage, StoredSession
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ..proof_keys import ProofKey
     from ..source import TokenSource
     from ..storage.system_keyring import KeyringStorage
+
+_T = TypeVar("_T")
 
 DEFAULT_AUTH_URL: Final = "http://localhost:8001"  # as AUTH_ISSUER, which a proof must name
 
@@ -95,13 +97,21 @@ class Account:
         from ..wire.url_policy import auth_base
 
         base = str(auth_base(url, allow_insecure=self.allow_insecure))
-        return base, await storage.load(base)
+        return base, await readable(storage.load(base))
 
     async def _auth_urls(self, storage: Storage) -> Sequence[str]:
         if not isinstance(storage, FileStorage):
             raise ConfigurationError("with --keyring, name the auth service: --auth URL, or DUALTOKEN_AUTH_URL")
-        stored = await storage.sessions()
+        stored = await readable(storage.sessions())
         return [url for (url, name), session in stored.items() if name == self.name and session.tokens]
+
+
+async def readable(reading: Awaitable[_T]) -> _T:
+    """Await what reads a storage without a token source. Raises: StorageError: it cannot be read."""
+    try:
+        return await reading
+    except OSError as error:
+        raise StorageError(f"stored tokens cannot be read: {error.strerror or type(error).__name__}") from None
 
 
 def _proof_key(storage: Storage, *, bind: bool) -> "ProofKey | None":

@@ -19,6 +19,7 @@ from ..errors import (
     StorageError,
 )
 from .invocation import COMMAND
+from .report import printable
 
 
 class Exit(IntEnum):
@@ -81,17 +82,19 @@ def run(work: Coroutine[Any, Any, Exit]) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = Exit.OK
     except Exception as error:
-        if (known := _code(error)) is None:
+        if (known := code_of(error)) is None:
             raise
         code = known
-        sys.stderr.write(f"dualtoken: {sentence(error)}\n")
+        sys.stderr.write(f"dualtoken: {printable(sentence(error))}\n")
     sys.exit(code)
 
 
-def _code(error: Exception) -> Exit | None:
+def code_of(error: Exception) -> Exit | None:
     """Return the exit code for what a command may fail with; None: it is a fault of the command itself."""
     if isinstance(error, ClientError):
         return next(code for kind, code in _CODES if isinstance(error, kind))
+    if _leads_astray(error):
+        return Exit.FAILED
     if _is_no_address(error):
         return Exit.USAGE
     if _is_http_error(error, "ClientError") or isinstance(error, TimeoutError):
@@ -103,6 +106,11 @@ def _is_http_error(error: BaseException, *kinds: str) -> bool:
     """Tell whether *error* is one of these of the HTTP library, which is not loaded for that."""
     http = sys.modules.get("aiohttp")
     return http is not None and isinstance(error, tuple(getattr(http, kind) for kind in kinds))
+
+
+def _leads_astray(error: BaseException) -> bool:
+    """Tell whether a service has redirected to where no request can follow."""
+    return _is_http_error(error, "TooManyRedirects", "RedirectClientError")
 
 
 def _is_no_address(error: BaseException) -> bool:
@@ -149,6 +157,8 @@ def sentence(error: BaseException) -> str:
     """Say in one line what went wrong and what to do."""
     if isinstance(error, LoginRequired):
         return f"{_ENDED.get(error.reason, f'the session has ended ({error.reason})')}: run `{COMMAND} login`"
+    if _leads_astray(error):
+        return "the service redirects in a circle, or to what is no address"
     if _is_no_address(error):
         return "not an address: write it like https://api.example/home"
     if (host := _untrusted(error) or _untrusted(error.__cause__)) is not None:
@@ -157,4 +167,4 @@ def sentence(error: BaseException) -> str:
         return "no answer in time"
     if isinstance(error, AuthUnavailable) and error.retry_after is not None:
         return f"{error}: try again in {error.retry_after:.0f} s"
-    return str(error) or type(error).__name__
+    return " ".join(str(error).split()) or type(error).__name__

@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
@@ -15,6 +16,7 @@ from ..errors import ConfigurationError
 from ..middleware import BearerAuth, TokenProvider
 from .exit_codes import Exit
 from .http import http_session
+from .prompt import whole_process_waits
 
 _JSON: Final = "application/json"
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 §5.6.2: a method, the name of a header
@@ -26,16 +28,17 @@ class Fetch:
     """One request as the command line describes it.
 
     Attributes:
-        data: None: no body; ``@FILE``: that file's bytes, ``@-``: standard input's; else the text itself.
+        data: no part: no body; ``@FILE``: that file's bytes, ``@-``: standard input's; else the text itself. Several
+            parts of a form are joined.
         json: the same, for a body that is JSON and an answer that should be.
-        headers: as ``Name: value``.
-        output: None: standard output.
+        headers: as ``Name: value``; ``Name:`` takes off what would be sent by default, ``Name;`` has no value.
+        output: None or ``-``: standard output.
     """
 
     url: str
     method: str | None
-    data: str | None
-    json: str | None
+    data: Sequence[str]
+    json: Sequence[str]
     headers: list[str]
     include: bool
     output: Path | None
@@ -50,31 +53,41 @@ class Fetch:
             ConfigurationError: an address, header or file that cannot work.
             ClientError, aiohttp.ClientError, OSError: what stood in the way.
         """
-        auth = BearerAuth(tokens, origins=[_origin(self.url)], allow_insecure=self.allow_insecure)
-        headers, body = _headers(self.headers), self._body()
+        auth = [BearerAuth(tokens, origins=[_origin(self.url)], allow_insecure=self.allow_insecure)]
+        (headers, unwanted), body = _headers(self.headers), self._body()
         if body is not None:
-            headers.setdefault("Content-Type", _JSON if self.json is not None else _content_type(body))
-        if self.json is not None:
+            headers.setdefault("Content-Type", _JSON if self.json else _content_type(body))
+        if self.json:
             headers.setdefault("Accept", _JSON)
+        for name in unwanted:
+            headers.popall(name, None)
+            if name.lower() == "authorization":
+                auth.clear()
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=self.timeout_s, sock_read=self.timeout_s)
         method = self.method or ("GET" if body is None else "POST")
         if not _TOKEN.fullmatch(method):
             raise ConfigurationError(f"-X {method!r}: a method is one word, such as PUT")
         async with (
-            http_session(self.cacert, middlewares=[auth], timeout=timeout) as http,
+            http_session(self.cacert, middlewares=auth, timeout=timeout, skip_auto_headers=unwanted) as http,
             http.request(method, self.url, data=body, headers=headers) as response,
         ):
             await self._print(response)
             return Exit.HTTP_ERROR if response.status >= 400 else Exit.OK
 
     def _body(self) -> bytes | IO[bytes] | None:
-        if self.data is not None and self.json is not None:
+        if self.data and self.json:
             raise ConfigurationError("one body: --data or --json")
-        data = self.json if self.json is not None else self.data
-        return None if data is None else _read(data)
+        parts = self.json or self.data
+        with whole_process_waits():
+            try:
+                if len(parts) == 1 and (file := _file(parts[0])) is not None:
+                    return file
+                return (b"" if self.json else b"&").join(map(_read, parts)) if parts else None
+            except OSError as error:
+                raise ConfigurationError(f"{error.filename or 'standard input'}: {error.strerror}") from None
 
     async def _print(self, response: aiohttp.ClientResponse) -> None:
-        if self.output is not None:
+        if self.output is not None and str(self.output) != "-":
             with self.output.open("wb") as file:
                 await _copy(response, file, include=self.include)
         else:
@@ -103,26 +116,34 @@ def _origin(url: str) -> URL:
         raise ConfigurationError("not an address: write it like https://api.example/home") from None
 
 
-def _headers(lines: list[str]) -> CIMultiDict[str]:
-    headers = CIMultiDict[str]()
+def _headers(lines: list[str]) -> tuple[CIMultiDict[str], list[str]]:
+    """Return what is to be sent, and the names of what is not."""
+    headers, unwanted = CIMultiDict[str](), list[str]()
     for line in lines:
-        name, colon, value = line.partition(":")
-        if not colon or not _TOKEN.fullmatch(name.strip()) or any(sign in value.strip() for sign in "\r\n\0"):
+        name, colon, value = (part.strip() for part in line.partition(":"))
+        is_empty = not colon and name.endswith(";")
+        name = name.removesuffix(";") if is_empty else name
+        if not (colon or is_empty) or not _TOKEN.fullmatch(name) or any(sign in value for sign in "\r\n\0"):
             # The line itself may be a secret.
             raise ConfigurationError("a header is written as 'Name: value', in one line")
-        headers.add(name.strip(), value.strip())
-    return headers
+        if value or is_empty:
+            headers.add(name, value)
+        else:
+            unwanted.append(name)
+    return headers, unwanted
 
 
-def _read(data: str) -> bytes | IO[bytes]:
+def _file(data: str) -> IO[bytes] | None:
+    """Return the file that is to be sent as it is: aiohttp closes it, and can send it again after a 401."""
+    path = Path(data[1:])
+    return path.open("rb") if data.startswith("@") and path.is_file() else None
+
+
+def _read(data: str) -> bytes:
+    """Return a part of a body: pipes as well, which can be read only once."""
     if not data.startswith("@"):
         return data.encode("utf-8", "surrogateescape")
-    if data == "@-":
-        return sys.stdin.buffer.read()
-    try:
-        return Path(data[1:]).open("rb")  # aiohttp closes it, and can send it again after a 401
-    except OSError as error:
-        raise ConfigurationError(f"{data[1:]}: {error.strerror}") from None
+    return sys.stdin.buffer.read() if data == "@-" else Path(data[1:]).read_bytes()
 
 
 def _content_type(body: bytes | IO[bytes]) -> str:

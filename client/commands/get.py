@@ -16,18 +16,30 @@ def get(
         str | None, typer.Option("-X", "--request", metavar="METHOD", help="Default: GET, or POST with a body.")
     ] = None,
     data: Annotated[
-        str | None,
-        typer.Option("-d", "--data", metavar="DATA", help="Body: JSON if an object or list, else a form. @FILE, @-."),
+        list[str] | None,
+        typer.Option(
+            "-d",
+            "--data",
+            metavar="DATA",
+            help="Body: JSON if an object or list, else a form. @FILE, @-. Repeated: joined with &.",
+        ),
     ] = None,
     json: Annotated[
-        str | None, typer.Option("--json", metavar="DATA", help="JSON body; sends Accept for JSON. @FILE, @-.")
+        list[str] | None, typer.Option("--json", metavar="DATA", help="JSON body; sends Accept for JSON. @FILE, @-.")
     ] = None,
     header: Annotated[
-        list[str] | None, typer.Option("-H", "--header", metavar="LINE", help="'Name: value'; repeatable.")
+        list[str] | None,
+        typer.Option(
+            "-H",
+            "--header",
+            metavar="LINE",
+            help="'Name: value'; 'Name:' sends none, 'Name;' an empty one. Repeatable.",
+        ),
     ] = None,
     include: Annotated[bool, typer.Option("-i", "--include", help="Also print status and headers.")] = False,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the body to this file.")
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Write the body to this file; -: standard output."),
     ] = None,
     auth: Auth = None,
     account: Name = "default",
@@ -43,7 +55,8 @@ def get(
     async def work() -> Exit:
         from .fetch import Fetch
 
-        fetch = Fetch(url, method, data, json, header or [], include, output, timeout, allow_insecure, cacert)
+        parts = (data or [], json or [], header or [])
+        fetch = Fetch(url, method, *parts, include, output, timeout, allow_insecure, cacert)
         async with chosen.source() as tokens:
             return await fetch.run(tokens)
 

@@ -1,25 +1,40 @@
-"""Questions at the terminal."""
+"""Questions at the terminal, and what is read from standard input."""
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import typer
 
 
-def ask(question: str, *, hide_input: bool = False) -> str:
-    """Return the answer that is typed, for which the whole process waits.
+@contextmanager
+def whole_process_waits() -> Iterator[None]:
+    """Let the first Ctrl-C end a read that blocks. An event loop would notice it only after the read.
 
     Raises:
-        KeyboardInterrupt: at the first Ctrl-C. An event loop would notice it only after the answer.
-        typer.Abort: at the end of input.
+        KeyboardInterrupt: at Ctrl-C, and what else asks for the end.
     """
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        answer: str = typer.prompt(question, hide_input=hide_input, err=True)
-    except typer.Abort as abort:
-        if isinstance(abort.__context__, KeyboardInterrupt):
-            raise KeyboardInterrupt from None
-        raise
-    else:
-        return answer
+        yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def ask(question: str, *, hide_input: bool = False) -> str:
+    """Return the answer that is typed.
+
+    Raises:
+        KeyboardInterrupt: at the first Ctrl-C.
+        typer.Abort: at the end of input.
+    """
+    with whole_process_waits():
+        try:
+            answer: str = typer.prompt(question, hide_input=hide_input, err=True)
+        except typer.Abort as abort:
+            if isinstance(abort.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from None
+            raise
+        return answer

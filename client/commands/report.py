@@ -73,14 +73,14 @@ class Report:
             "session": _until(self.session_until, now, over=f"expired: run `{COMMAND} login`"),
             "refreshes so far": self.refreshes,
         }
-        return "".join(f"{name:<16}  {value}\n" for name, value in lines.items())
+        return "".join(f"{name:<16}  {printable(str(value))}\n" for name, value in lines.items())
 
     def as_words(self) -> str:
         """Return what a list says of it."""
         return self._who() if self.logged_in else f"logged out ({self.ended})"
 
     def _who(self) -> str:
-        return printable(f"{self.username or 'unknown'}" + (f" <{self.email}>" if self.email else ""))
+        return f"{self.username or 'unknown'}" + (f" <{self.email}>" if self.email else "")
 
 
 def printable(text: str) -> str:

@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 
 from ..errors import AuthRejected, AuthUnavailable, ConfigurationError
-from .account import DEFAULT_AUTH_URL, Account, not_stored
+from .account import DEFAULT_AUTH_URL, Account, not_stored, readable
 from .exit_codes import Exit, run, sentence
 from .options import AsJson, Auth, CaCert, Insecure, Keyring, Name, Timeout, TokenFile
-from .prompt import ask
+from .prompt import ask, whole_process_waits
 from .report import Report, printable
 
 
@@ -82,7 +82,7 @@ def status(
             sys.stdout.write(report.as_text())
         else:
             where = f" at {report.auth_url}" if report.auth_url else ""
-            _say(f"not logged in{where}" + (f" ({report.ended})" if report.ended else ""))
+            _say(printable(f"not logged in{where}" + (f" ({report.ended})" if report.ended else "")))
         return Exit.OK if report.logged_in else Exit.LOGIN_REQUIRED
 
     run(work())
@@ -94,13 +94,13 @@ def accounts(as_json: AsJson = False, token_file: TokenFile = None) -> None:
     async def work() -> Exit:
         from ..storage.file import FileStorage
 
-        stored = await FileStorage(token_file).sessions()
+        stored = await readable(FileStorage(token_file).sessions())
         reports = [(name, Report.of(auth_url, session)) for (auth_url, name), session in stored.items()]
         if as_json:
             sys.stdout.write(f"{json.dumps([{'account': name} | report.as_dict() for name, report in reports])}\n")
         elif reports:
-            lines = (f"{report.auth_url}  {printable(name)}  {report.as_words()}\n" for name, report in reports)
-            sys.stdout.writelines(lines)
+            lines = (f"{report.auth_url}  {name}  {report.as_words()}" for name, report in reports)
+            sys.stdout.writelines(f"{printable(line)}\n" for line in lines)
         else:
             _say("no accounts")
         return Exit.OK
@@ -139,7 +139,9 @@ def _password() -> str:
         return ask("Password", hide_input=True)
     try:
         # In the C locale, bytes beyond ASCII are read as surrogates; PowerShell's pipes begin with a mark.
-        line = sys.stdin.readline().encode(errors="surrogateescape").decode("utf-8-sig").rstrip("\r\n")
+        with whole_process_waits():
+            line = sys.stdin.readline()
+        line = line.encode(errors="surrogateescape").decode("utf-8-sig").rstrip("\r\n")
     except UnicodeError:
         line = ""
     if not line:

@@ -77,6 +77,33 @@ def test_a_question_ends_at_the_first_signal(number: signal.Signals, code: int) 
     assert code == process.returncode
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)])
+@pytest.mark.parametrize("command", [["login", "--user", "zs"], ["get", "http://127.0.0.1:9/", "--data", "@-"]])
+def test_standard_input_is_left_at_the_first_signal(command: list[str], number: signal.Signals, code: int) -> None:
+    """As a question is: no reader waits for what nobody will write."""
+    arguments = [*command, "--auth", "http://127.0.0.1:9"]
+    program = f"""
+import os, signal, sys
+from dualtoken.client.commands.command_line import app
+
+class Unanswered:
+    buffer = property(lambda self: self)
+    isatty = staticmethod(lambda: False)
+    def readline(self):
+        os.kill(os.getpid(), {int(number)})
+        return sys.__stdin__.readline()
+    read = readline
+
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+sys.stdin = Unanswered()
+app({arguments})
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE) as process:
+        pass  # ends the input of one that goes on reading
+
+    assert code == process.returncode
+
+
 def test_sigterm_counts_where_ctrl_c_is_ignored() -> None:
     """As in the background of a shell's script."""
     work = "async def work():\n    print('runs', flush=True)\n    await asyncio.sleep(600)\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dualtoken.client.commands.exit_codes import Exit
-from tests.client.commands.running import Done, Run, fill
+from tests.client.commands.running import Done, Run, content, fill
 from tests.conformance.auth_fake import PASSWORD
 from tests.conformance.faults import Fault
 from tests.conformance.pair import Control
@@ -126,6 +126,30 @@ async def test_a_foreign_token_file_is_set_aside(run: Run, pair: Control, token_
 
     assert (Exit.LOGIN_REQUIRED, 2) == (done.code, done.err.count("\n"))
     assert f"it is now {token_file}.set-aside-1; log in again" in done.err
+
+
+async def test_a_storage_that_fails_is_code_6(run: Run, token_file: Path) -> None:
+    """Whichever command reads it: here a file that cannot be set aside."""
+    token_file.with_name(f"{token_file.name}.lock").mkdir(parents=True)
+    fill(token_file, b"mine!")
+    done = [await run(*command) for command in (["status"], ["status", "--auth", "http://127.0.0.1:9"], ["accounts"])]
+
+    assert [Done(Exit.STORAGE, b"", "dualtoken: stored tokens cannot be read: Is a directory\n")] * 3 == done
+
+
+@pytest.mark.usefixtures("logged_in")
+async def test_a_terminal_is_sent_text_alone(run: Run, token_file: Path) -> None:
+    """Whatever stands in the token file, by a service's word or another's."""
+    document = content(token_file)
+    (key, session), evil = document["accounts"].popitem(), "\x1b[2J\n"
+    session["tokens"] |= {"scope": evil, "user": {"username": evil, "email": evil}}
+    ended = {"tokens": None, "ended": evil}
+    document["accounts"] = {key: session, f"{evil} {evil}": session, f"{key}2": ended}
+    fill(token_file, json.dumps(document).encode())
+    done = [await run(*command) for command in (["status"], ["accounts"], ["status", "--account", "default2"])]
+
+    assert [] == [output for output in done if "\x1b" in output.out.decode() + output.err]
+    assert [6, 3, 0] == [len(output.out.splitlines()) for output in done]
 
 
 async def test_help_lists_the_commands(run: Run) -> None:
