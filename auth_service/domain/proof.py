@@ -235,6 +235,7 @@ def address(text: str) -> str:
     except ValueError:
         raise InvalidDpopProof("htu is not an address") from None
     # What no URI holds (RFC 3986 §2), the parser would drop or write otherwise; an empty user, it drops.
-    if not _IN_URIS.fullmatch(text) or "@" in text or url.scheme not in ("http", "https") or not url.host:
+    # The host is not decoded here: that raises an error for an international name that is none.
+    if not _IN_URIS.fullmatch(text) or "@" in text or url.scheme not in ("http", "https") or not url.raw_host:
         raise InvalidDpopProof("htu is not an address")
     return str(url.with_query(None).with_fragment(None))

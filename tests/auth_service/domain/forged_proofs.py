@@ -178,6 +178,8 @@ OTHER_ADDRESSES = [
     "https://@auth.example/refresh",
     "https://:@auth.example/refresh",
     "https:/auth.example/refresh",
+    "https://xn--auth-.example/refresh",
+    "https://xn--a.example/refresh",
 ]
 SAME_ADDRESSES = [
     "https://auth.example/refresh",
