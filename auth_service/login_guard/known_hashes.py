@@ -20,7 +20,7 @@ _B64 = "[A-Za-z0-9+/]"
 _WHOLE = f"(?:{_B64}{{4}})*(?:{_B64}[AQgw]|{_B64}{{2}}[AEIMQUYcgkosw048])?"
 _MCF = "[A-Za-z0-9./]"  # as crypt(3) and passlib write base64
 _SALT = "[A-Za-z0-9]{1,128}"  # as Django and Werkzeug make it
-_DIGEST_BYTES = {"sha1": 20, "sha256": 32, "sha512": 64}
+_DIGEST_BYTES = {"sha1": 20, "sha224": 28, "sha256": 32, "sha384": 48, "sha512": 64}
 _SCRYPT_BYTES = 64
 
 

@@ -22,6 +22,11 @@ WERKZEUG = {
         "pbkdf2:sha256:1000$f9XMfcgITJKbYD2e$92ecf0a50ade448e024e61107b86c1837f8de2cd7b480b230596e990de74b839"
     ),
     "pbkdf2_sha1": "pbkdf2:sha1:1000$b9YXCbfq5nGt1ZS6$b3fd7ee95f8cfd1db691c31ceed4999a8ae4cbbf",
+    "pbkdf2_sha224": "pbkdf2:sha224:1000$bFnCBCly4zUt47MW$bfd06daae1aa268cd6a581489a259384f2ebe1bcfd8cf1b08c6959b4",
+    "pbkdf2_sha384": (
+        "pbkdf2:sha384:1000$gfqTs29Hy8DMWtJL$"
+        "b97e7159394b5a06dfd680b09a774ba38ca8a50e148830b39e749e4daef783272ba5784cd48864c3ca1f3deb45ec0958"
+    ),
     "pbkdf2_sha512": (
         "pbkdf2:sha512:1000$cdNV6r49747Nx1Qw$"
         "92c6a408833526032133653907ff5ed0a674809937303c926517e5d989b9b7e6"
