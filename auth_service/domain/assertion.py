@@ -117,7 +117,7 @@ def judge(assertion: Assertion, entry: TrustedIssuer, now: int, jkt: str | None)
     begins_at = 0 if claims.get("nbf") is None else _time(claims, "nbf")
     if now < max(issued_at, begins_at) - LEEWAY_MS:
         raise InvalidAssertion(AssertionProblem.TOO_EARLY, "iat or nbf is in the future")
-    if claims.get("cnf", {"jkt": jkt}) != {"jkt": jkt}:
+    if "cnf" in claims and (jkt is None or claims["cnf"] != {"jkt": jkt}):
         raise InvalidAssertion(AssertionProblem.UNPROVEN, "it is bound to a key that the request does not prove")
     logged_in_at = numeric_date(claims.get("auth_time"))
     return Asserted(
@@ -176,6 +176,8 @@ def new_account(asserted: Asserted, entry: TrustedIssuer, now: int) -> Credentia
     if entry.username is not None:
         problem = f"{entry.username} is not a user name"
         members["username"] = _valid(_NAME, claims.get(entry.username), problem)
+    else:
+        members["username"] = _valid(_NAME, asserted.sub, "sub is not a user name, and the entry has no username")
     # Apple writes the boolean as a text.
     is_verified = claims.get("email_verified") is True or claims.get("email_verified") == "true"
     if is_verified and claims.get("email") is not None:

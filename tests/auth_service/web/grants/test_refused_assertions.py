@@ -39,6 +39,8 @@ FLAWS: dict[str, tuple[dict[str, Any], str]] = {
     "a log-out token": ({"events": {"http://schemas.openid.net/event/backchannel-logout": {}}}, "malformed"),
     "an access token of Keycloak's": ({"typ": "Bearer"}, "malformed"),
     "a binding that is not proven": ({"cnf": {"jkt": "x" * 43}}, "unproven"),
+    "a binding to nothing": ({"cnf": {"jkt": None}}, "unproven"),
+    "a sub that cannot be a name": ({"sub": "a\x85b"}, "incomplete"),
 }
 
 
