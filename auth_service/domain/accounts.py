@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from pydantic_core import to_json
 
 from .models import Credentials, RevocationReason, User
-from .names import normal_name
+from .names import name_of
 from .own_claims import claims_of
 
 NOTHING = {"email": "", "scope": "", "claims": None, "disabled": False}
@@ -35,13 +35,16 @@ def changed(before: Credentials | None, sub: str, change: Change, now: int) -> C
         sub: its id.
         change: of all members if it replaces, else of those that it names.
         now: milliseconds since the epoch.
+
+    Raises:
+        ValueError: there is no ``username``, and the sub cannot be one.
     """
     kept = {} if before is None or change.replaces else members_of(before)
-    members = {"username": normal_name(sub), **NOTHING, **kept, **change.members}
+    members = {"username": None, **NOTHING, **kept, **change.members}
     since = before.user.disabled_at if before else None
     user = User(
         id=sub,
-        username=members["username"],
+        username=members["username"] or name_of(sub),
         email=members["email"],
         scope=members["scope"],
         disabled_at=(since or now) if members["disabled"] else None,

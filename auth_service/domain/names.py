@@ -9,7 +9,7 @@ Source: RFC 8265 §3.4 (UsernameCasePreserved), §4.2 (OpaqueString); NIST SP 80
 import unicodedata
 from typing import Annotated
 
-from pydantic import AfterValidator, StringConstraints
+from pydantic import AfterValidator, StringConstraints, TypeAdapter, ValidationError
 
 MAX_NAME = 255
 MAX_PASSWORD = 1024
@@ -53,3 +53,14 @@ NewName = Annotated[
 Password = Annotated[str, StringConstraints(min_length=1, max_length=MAX_PASSWORD)]
 # How short it may be, ``password_rules`` says: the operator sets it, and a message must give the limit that holds.
 NewPassword = Annotated[str, AfterValidator(normal_password), StringConstraints(max_length=MAX_PASSWORD)]
+
+
+_NEW_NAME = TypeAdapter[str](NewName)
+
+
+def name_of(sub: str) -> str:
+    """Return the name of a user of whom only the *sub* is known. Raises: ValueError: the sub cannot be a name."""
+    try:
+        return _NEW_NAME.validate_python(sub)
+    except ValidationError:
+        raise ValueError("username: give one, the sub cannot be a name") from None

@@ -90,7 +90,7 @@ class Users:
             precondition.check(account)
             if account is None and not replaces:
                 raise UnknownUser
-            return self._with_room(changed(account, sub, change, now))
+            return self._with_room(_changed(account, sub, change, now))
 
         edited = await self._store.edit_user(sub, edit, now=now)
         if edited.before is None:
@@ -127,7 +127,7 @@ class Users:
         stored = before.password_hash if before else None
         if stored is not None and await self._passwords.verify(stored, password):
             return stored
-        user = changed(before, sub, change, now).user
+        user = _changed(before, sub, change, now).user
         if problem := await self._judge.problem_of(password, user):
             raise InvalidRequest(f"password: {problem}.")
         return await self._passwords.hash(password)
@@ -152,3 +152,10 @@ class Users:
             raise UnknownUser
         self._audit.erased(sub, ip)
         self._events.revoked(RevocationReason.USER_ERASED, ended)
+
+
+def _changed(account: Credentials | None, sub: str, change: Change, now: int) -> Credentials:
+    try:
+        return changed(account, sub, change, now)
+    except ValueError as exc:
+        raise InvalidRequest(f"{exc}.") from None

@@ -1,5 +1,6 @@
 """``/users`` and ``/users/{sub}``: accounts, for the team's own backend."""
 
+import re
 from typing import Any, Self
 from urllib.parse import parse_qsl, unquote
 
@@ -8,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError, model_validator
 
 from ..domain.accounts import NOTHING, etag_of, shown
 from ..domain.models import Credentials
-from ..domain.names import MAX_NAME, Email, NewName, NewPassword, Sub, normal_name
+from ..domain.names import MAX_NAME, Email, NewName, NewPassword, Sub
 from ..domain.scopes import Scope
 from ..errors import InvalidRequest
 from ..use_cases.users import Precondition
@@ -21,6 +22,7 @@ routes = web.RouteTableDef()
 _MAX_LIMIT = 1000
 _USER = "/users/{sub:[^/]+}"
 _SUB = TypeAdapter(Sub)
+_NO_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 
 
 class Account(Body):
@@ -40,9 +42,9 @@ class Account(Body):
             raise ValueError("give password or password_hash, not both")
         return self
 
-    def members(self, sub: str) -> dict[str, Any]:
+    def members(self) -> dict[str, Any]:
         """Return the members that were given, null as what it stands for."""
-        defaults: dict[str, Any] = {**NOTHING, "username": normal_name(sub), "claims": {}}
+        defaults: dict[str, Any] = {**NOTHING, "claims": {}}
         given = self.model_dump(include=self.model_fields_set)
         return {name: defaults.get(name) if value is None else value for name, value in given.items()}
 
@@ -91,7 +93,7 @@ async def _write(request: web.Request, *, replaces: bool) -> web.Response:
     sub, precondition = _sub_of(request), _precondition(request)
     body = await read_body(request, Account)
     edited = await request.app[USERS].write(
-        sub, body.members(sub), precondition, client_address(request), replaces=replaces
+        sub, body.members(), precondition, client_address(request), replaces=replaces
     )
     return _answer(edited.after, status=200 if edited.before else 201)
 
@@ -106,12 +108,19 @@ def _answer(account: Credentials, status: int = 200) -> web.Response:
 
 
 def _sub_of(request: web.Request) -> str:
-    # From the path as it was sent: whatever is not UTF-8 would be taken for other characters.
+    # From the path as it was sent: whatever is not UTF-8, or no escape, would be taken for other characters.
     segment = request.rel_url.raw_path.rpartition("/")[2]
     try:
-        return _sub(unquote(segment, errors="strict"))
+        return _sub(unquote(_escaped(segment), errors="strict"))
     except UnicodeDecodeError:
         raise InvalidRequest("sub: not UTF-8, percent-encoded.") from None
+
+
+def _escaped(text: str) -> str:
+    """Return *text*, if each % in it begins an escape (RFC 3986 §2.1): without, another user may be meant."""
+    if _NO_ESCAPE.search(text):
+        raise InvalidRequest("A % in the address must be written as %25.")
+    return text
 
 
 def _sub(text: str) -> str:
@@ -126,7 +135,7 @@ def _sub(text: str) -> str:
 def _query(request: web.Request) -> dict[str, str]:
     # As it was sent, like the path: another user's page would follow a sub that was read wrongly.
     try:
-        pairs = parse_qsl(request.rel_url.raw_query_string, keep_blank_values=True, errors="strict")
+        pairs = parse_qsl(_escaped(request.rel_url.raw_query_string), keep_blank_values=True, errors="strict")
     except UnicodeDecodeError:
         raise InvalidRequest("query: not UTF-8, percent-encoded.") from None
     query = dict(pairs)
@@ -143,13 +152,17 @@ def _limit(text: str) -> int:
 
 def _precondition(request: web.Request) -> Precondition:
     """Return what ``If-Match`` and ``If-None-Match`` say; of the latter, only ``*`` is meant for changes."""
-    if hdrs.IF_NONE_MATCH in request.headers:
-        if request.headers[hdrs.IF_NONE_MATCH].strip() != "*":
-            raise InvalidRequest("If-None-Match must be *, for a user who does not exist.")
-        return Precondition(exists=False)
-    if hdrs.IF_MATCH not in request.headers:
-        return Precondition()
-    if request.headers[hdrs.IF_MATCH].strip() == "*":
+    match, none_match = (_listed(request, name) for name in (hdrs.IF_MATCH, hdrs.IF_NONE_MATCH))
+    if none_match not in (None, ["*"]):
+        raise InvalidRequest("If-None-Match must be *, for a user who does not exist.")
+    if match == ["*"] and none_match is None:
         return Precondition(exists=True)
-    # A weak tag never matches (RFC 9110 §13.1.1), and what is no list of tags matches nothing.
-    return Precondition(etags=frozenset(tag.value for tag in request.if_match or () if not tag.is_weak))
+    # A weak tag never matches (RFC 9110 §13.1.1), nor does what is no tag, such as * beside another condition.
+    etags = None if match is None else frozenset(tag[1:-1] for tag in match if tag[:1] == tag[-1:] == '"')
+    return Precondition(etags, exists=None if none_match is None else False)
+
+
+def _listed(request: web.Request, name: str) -> list[str] | None:
+    """Return the elements of a header that is a list, however many lines it has; None where it has none."""
+    lines = request.headers.getall(name, None)
+    return None if lines is None else [element.strip() for element in ",".join(lines).split(",")]

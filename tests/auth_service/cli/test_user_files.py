@@ -116,6 +116,7 @@ def test_an_interrupted_import_goes_on(import_: Import, monkeypatch: pytest.Monk
         ({"sub": "x" * 256}, "sub: "),
         ({"sub": "\ud800"}, "sub: "),
         ({"sub": "1", "username": "a\nb"}, "username: "),
+        ({"sub": "a\x85b"}, "username: give one"),
         ({"sub": "1", "email": "nobody"}, "email: "),
         ({"sub": "1", "scope": "two  blanks"}, "scope: "),
         ({"sub": "1", "disabled": "yes"}, "disabled: "),

@@ -116,6 +116,17 @@ async def test_a_name_with_control_characters_is_refused(auth: Auth, name: str) 
     assert (400, "invalid_request") == (await put(auth, username=name)).error
 
 
+@pytest.mark.parametrize("sub", ["a\x85b", "\N{DEVANAGARI LETTER QA}" * 128])
+async def test_an_id_that_cannot_be_a_name_needs_one(auth: Auth, sub: str) -> None:
+    """With C1's, or longer than a name in its normal form; what is read of a user can be written again."""
+    nameless = [await put(auth, sub), await put(auth, sub, username=None)]
+    named = await put(auth, sub, username="lisi")
+    again = await put(auth, **{**named.body, "sub": sub})
+
+    assert [(400, "invalid_request")] * 2 == [answer.error for answer in nameless]
+    assert [(201, "lisi"), (200, "lisi")] == [(answer.status, answer.body["username"]) for answer in (named, again)]
+
+
 @pytest.mark.parametrize("sub", ["%2E", "%2E%2E"])
 async def test_an_id_that_paths_cannot_hold_is_refused(auth: Auth, sub: str) -> None:
     """Clients and proxies take these segments away, so that another user would be meant."""
@@ -124,9 +135,10 @@ async def test_an_id_that_paths_cannot_hold_is_refused(auth: Auth, sub: str) -> 
     assert 400 == response.status
 
 
-async def test_an_id_that_is_no_text_is_refused(auth: Auth) -> None:
-    """Bytes in the path that are no UTF-8 name nobody, and nobody is made of them."""
-    response = await auth.client.put(URL("/users/%FF%FE", encoded=True), headers=AUTHORIZED, json={})
+@pytest.mark.parametrize("sub", ["%FF%FE", "100%", "%zz", "a%2", "%%41", "%u0041"])
+async def test_an_id_that_is_no_text_is_refused(auth: Auth, sub: str) -> None:
+    """Bytes in the path that are no UTF-8, and a % that begins no escape, name nobody, and nobody is made of them."""
+    response = await auth.client.put(URL(f"/users/{sub}", encoded=True), headers=AUTHORIZED, json={})
 
     assert 400 == response.status
     assert [("u-1",)] == auth.sql("SELECT id FROM users")
@@ -162,12 +174,14 @@ async def test_users_are_paged(auth: Auth) -> None:
     "query",
     [
         "limit=0", "limit=1001", "limit=x", "limit=-1", "limit=", "limit=٣", "limit=1&limit=2",
-        "after=%0A", "after=%ff", "after=a&after=b",
+        "after=%0A", "after=%ff", "after=a&after=b", "after=100%", "after=%zz",
     ],
 )  # fmt: skip
 async def test_a_page_that_cannot_be_is_named(auth: Auth, query: str) -> None:
     """A limit of 1 to 1000, an id; each once, as UTF-8."""
-    assert (400, "invalid_request") == (await call(auth, "GET", f"/users?{query}")).error
+    response = await auth.client.get(URL(f"/users?{query}", encoded=True), headers=AUTHORIZED)
+
+    assert (400, "invalid_request") == (await read(response)).error
 
 
 # Changing

@@ -8,6 +8,7 @@ from pydantic import SecretStr
 from tests.auth_service.conftest import StartAuth
 from tests.auth_service.running import PASSWORD, Auth
 from tests.auth_service.web.backend_calls import (
+    AUTHORIZED,
     BACKEND_SECRET,
     SERVICE_SECRET,
     SUB,
@@ -67,6 +68,11 @@ async def test_any_change_is_another_entity(auth: Auth, change: dict[str, object
         ({"If_Match": "x"}, True, 412),
         ({"If_Match": ""}, True, 412),
         ({"If_None_Match": '"x"'}, True, 400),
+        ({"If_None_Match": '*, "x"'}, True, 400),
+        ({"If_None_Match": "*", "If_Match": '"x"'}, False, 412),
+        ({"If_None_Match": "*", "If_Match": "*"}, False, 412),
+        ({"If_None_Match": "*", "If_Match": "*"}, True, 412),
+        ({"If_Match": '*, "x"'}, True, 412),
     ],
 )
 async def test_conditions_of_a_put(auth: Auth, condition: dict[str, str], there: bool, status: int) -> None:
@@ -78,12 +84,21 @@ async def test_conditions_of_a_put(auth: Auth, condition: dict[str, str], there:
 
 
 async def test_a_weak_or_listed_tag(auth: Auth) -> None:
-    """A list holds if one of it does; a weak tag never does (RFC 9110 §13.1.1)."""
+    """A list holds if one of it does, with empty elements, too (§5.6.1.2); a weak tag never does (RFC 9110 §13.1.1)."""
     tag = (await put(auth)).headers["ETag"]
-    listed = await call(auth, "PATCH", path_of(SUB), {}, If_Match=f'"x", {tag}')
-    weak = await call(auth, "PATCH", path_of(SUB), {}, If_Match=f"W/{tag}")
+    conditions = (f'"x", {tag}', f',{tag},, "y"', f'"a b",{tag}', f"W/{tag}", tag.strip('"'))
+    answers = [await call(auth, "PATCH", path_of(SUB), {}, If_Match=condition) for condition in conditions]
 
-    assert [200, 412] == [listed.status, weak.status]
+    assert [200, 200, 200, 412, 412] == [answer.status for answer in answers]
+
+
+async def test_a_list_of_several_lines(auth: Auth) -> None:
+    """One header is as good in several lines (RFC 9110 §5.3)."""
+    tag = (await put(auth)).headers["ETag"]
+    headers = [*AUTHORIZED.items(), ("If-Match", '"x"'), ("If-Match", tag)]
+    response = await auth.client.patch(path_of(SUB), headers=headers, json={})
+
+    assert 200 == response.status
 
 
 async def test_of_two_at_once_one_is_told(auth: Auth) -> None:
