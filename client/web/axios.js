@@ -65,7 +65,7 @@ class Call {
   async run() {
     const config = this.#config;
     if (config.headers.has("Authorization") || config.auth) return this.#adapter(config);
-    const url = new URL(this.#instance.getUri(config), globalThis.location?.href);
+    const url = this.#instance.getUri(config);
     const [aborted, late] = [abortedBy(config), lateAfter(config.timeout)];
     const signal = AbortSignal.any([aborted, late].filter((one) => one !== undefined));
     const replayable = !(config.data instanceof ReadableStream);

@@ -82,7 +82,8 @@ export interface Session {
   logout(scope?: { everywhere?: boolean }): Promise<void>;
   /**
    * `fetch` with the access token for allowed origins, and without it for others. Renews an expired token first, and a
-   * refused one. A call with an Authorization of its own is left alone.
+   * refused one. A call with an Authorization of its own is left alone, and so is one in the mode `no-cors`, which cannot
+   * carry a token.
    * @throws LoginRequired, AuthUnavailable, AuthRejected, NotReplayable, UserChanged
    */
   fetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response>;

@@ -17,7 +17,7 @@
  * @module
  */
 
-import { authBase, originsOf } from "./session/addresses.js";
+import { authBase, originAsked, originsOf } from "./session/addresses.js";
 import { AuthApi } from "./session/auth-api.js";
 import { Calls } from "./session/calls.js";
 import { openChannel } from "./session/channel.js";
@@ -270,13 +270,17 @@ function sessionOfNobody({ origins, send }) {
   const nobody = async () => {
     throw new NoSessionHere("a server renders this page, and has no session: call it in the browser");
   };
+  const signs = (/** @type {string | URL} */ url) => origins.has(originAsked(url) ?? "");
   return {
     login: nobody,
     exchange: nobody,
     logout: nobody,
     token: nobody,
-    fetch: async (input, init) => (origins.has(new URL(new Request(input, init).url).origin) ? nobody() : send(input, init)),
-    send: async (url, attempt) => (origins.has(new URL(url).origin) ? nobody() : (await attempt(null)).answer),
+    fetch: async (input, init) => {
+      const request = new Request(input, init); // which takes the body over
+      return signs(request.url) ? nobody() : send(request);
+    },
+    send: async (url, attempt) => (signs(url) ? nobody() : (await attempt(null)).answer),
     restore: async () => status,
     close: () => {},
     ready: Promise.resolve(status),

@@ -55,17 +55,18 @@ import { createSession } from "MODULE";
 const fetched = [];
 const session = createSession({
   authUrl: "https://auth.example", origins: ["https://api.example"],
-  fetch: async (input) => (fetched.push(String(input)), new Response("public")),
+  fetch: async (input) => (fetched.push(input.url, await input.text()), new Response("public")),
   onLoginRequired: () => fetched.push("told"), onChange: () => fetched.push("told"),
 });
 const refused = (call) => call.then(() => "done", (error) => error.name);
 console.log((await session.ready).state, (await session.restore()).state, session.status.state);
 console.log(await refused(session.login("zs", "x")), await refused(session.logout()), await refused(session.token()));
 console.log(await refused(session.fetch("https://api.example/home")));
-console.log(await (await session.fetch("https://public.example/")).text(), ...fetched);
+const streamed = new Request("https://public.example/", { method: "POST", body: "whole" });
+console.log(await (await session.fetch(streamed)).text(), ...fetched);
 session.close();
 """
-_RENDERED = [*["restoring"] * 3, *["NoSessionHere"] * 4, "public", "https://public.example/"]
+_RENDERED = [*["restoring"] * 3, *["NoSessionHere"] * 4, "public", "https://public.example/", "whole"]
 
 
 @pytest.mark.parametrize("script", NO_CHANNEL.values(), ids=list(NO_CHANNEL))

@@ -31,6 +31,17 @@ function originOf(text) {
   return url.origin;
 }
 
+/**
+ * Return the origin that a request goes to; null for what is no request, such as `blob:`, whose origin is the page's. A relative
+ * address counts from where the browser would count it.
+ * @param {string | URL} url @returns {string | null}
+ * @throws {TypeError} it cannot be an address
+ */
+export function originAsked(url) {
+  const { protocol, origin } = new URL(url, globalThis.document?.baseURI ?? globalThis.location?.href);
+  return protocol === "https:" || protocol === "http:" ? origin : null;
+}
+
 /** @param {string} what @param {unknown} text */
 function checked(what, text) {
   const url = parsed(text);

@@ -1,5 +1,6 @@
 /** Which token a call gets, and what happens to one that is refused. */
 
+import { originAsked } from "./addresses.js";
 import { asksForNewToken } from "./challenge.js";
 import { AuthUnavailable, LoginRequired, NotReplayable, UserChanged } from "./errors.js";
 import { isAged, isFresh } from "./lease.js";
@@ -43,28 +44,33 @@ export class Calls {
       throw new NotReplayable("the body of this Request has been sent already: make it anew");
     }
     const request = new Request(input, init);
-    if (!this.#signs(request.url) || request.headers.has("Authorization")) return this.#send(request);
+    const service = this.#signed(request.url);
+    // In the mode "no-cors" the browser takes every Authorization off.
+    if (service === null || request.headers.has("Authorization") || request.mode === "no-cors") return this.#send(request);
     const replayable = !(init?.body instanceof ReadableStream);
     const attempt = async (/** @type {string | null} */ authorization) => {
       const sent = replayable ? request.clone() : request;
       if (authorization !== null) sent.headers.set("Authorization", authorization);
       const answer = await this.#send(sent);
-      const refused = answer.status === 401 && asksForNewToken(answer.headers.get("WWW-Authenticate"));
+      // Where a redirect led to another origin, the browser has taken the token off: nobody has refused it.
+      const asked = !answer.redirected || originAsked(answer.url) === service;
+      const refused = answer.status === 401 && asked && asksForNewToken(answer.headers.get("WWW-Authenticate"));
       // A transport that has read the answer for itself has left nothing to let go of.
       return { answer, refused, discard: () => answer.body?.cancel().catch(() => {}) };
     };
     return this.send(request.url, attempt, { signal: request.signal, replayable });
   }
 
-  /** @param {string | URL} url */
-  #signs(url) {
-    return this.#origins.has(new URL(url).origin);
+  /** Return the origin that gets a token with this request; null if none does. @param {string | URL} url */
+  #signed(url) {
+    const origin = originAsked(url);
+    return origin !== null && this.#origins.has(origin) ? origin : null;
   }
 
   /** @type {import("../silent-refresh.d.ts").Session["send"]} */
   async send(url, attempt, { signal = NEVER, replayable = true } = {}) {
-    if (!this.#signs(url)) return (await attempt(null)).answer;
-    const { origin } = new URL(url);
+    const origin = this.#signed(url);
+    if (origin === null) return (await attempt(null)).answer;
     let [owner, lease] = await this.#first(signal);
     for (let replays = 0; ; replays += 1) {
       const { answer, refused, discard } = await attempt(`Bearer ${lease.accessToken}`);
