@@ -30,7 +30,7 @@ class Open:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def opened(browser: Browser, world: World, gate: Gate) -> AsyncIterator[Open]:
-    """Open a tab without a Content-Security-Policy. Each path answers 200, but ``/refuse`` 401; ``/moved`` leads there."""
+    """Open a tab without a Content-Security-Policy. Paths answer 200, but ``/refuse`` 401; ``/moved`` leads there."""
     seen: list[tuple[str, bool]] = []
 
     async def answer(request: web.Request) -> web.Response:
