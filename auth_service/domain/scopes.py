@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import StringConstraints
 
 _WORD = r"[\x21\x23-\x5b\x5d-\x7e]+"
-# Verifiers accept no longer one.
+# An access token must have room for it, beside its other claims.
 Scope = Annotated[str, StringConstraints(max_length=1024, pattern=rf"^({_WORD}( {_WORD})*)?$")]
 
 

@@ -26,7 +26,8 @@ TIMEOUT_S: Final = 5.0
 MAX_BYTES: Final = 64 * 1024
 """Of a key set, and of metadata."""
 _METADATA: Final = "/.well-known/openid-configuration"  # OpenID Connect Discovery §4
-_HEADERS: Final = {"Accept": "application/json", "Accept-Encoding": "identity"}
+# Of key sets (RFC 7517 §8.5.2), and of metadata; most issuers call both by the second.
+_HEADERS: Final = {"Accept": "application/jwk-set+json, application/json", "Accept-Encoding": "identity"}
 
 
 def read_issuer_file(path: Path) -> Mapping[str, TrustedIssuer]:

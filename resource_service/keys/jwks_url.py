@@ -9,6 +9,8 @@ from ..verification.jwk_set import KeySet, parse_jwk_set
 from .key_file import KEY_SET_LIMIT
 from .url_policy import checked_endpoint
 
+MEDIA_TYPES = "application/jwk-set+json, application/json"
+"""Of a key set (RFC 7517 §8.5.2), and what most issuers call it."""
 FETCH_TIMEOUT_S = 4.0
 # A retired key must be gone within 10 s: one interval and one timeout together stay below.
 INTERVAL_S = 4.0
@@ -51,9 +53,7 @@ class JwksUrl:
     async def _get(self) -> bytes:
         async with (
             aiohttp.ClientSession(timeout=self._timeout) as session,
-            session.get(
-                self._url, allow_redirects=False, headers={"Accept": "application/json"} | outgoing()
-            ) as response,
+            session.get(self._url, allow_redirects=False, headers={"Accept": MEDIA_TYPES} | outgoing()) as response,
         ):
             if response.status != 200:
                 raise KeySetRefused(f"key set {self.name}: status {response.status}")

@@ -208,7 +208,8 @@ class Verifier:
             raise TokenRefused("invalid", "claims are not a JSON object") from None
         claims = read_claims(members, payload)
         if claims.iss != self._policy.issuer:
-            raise TokenRefused("invalid", "another issuer")
+            is_near = claims.iss.rstrip("/") == self._policy.issuer.rstrip("/")
+            raise TokenRefused("invalid", "another issuer" + (", by a slash at the end" if is_near else ""))
         if self._audiences.isdisjoint(claims.aud):
             raise TokenRefused("invalid", "another audience")
         if claims.sid is None and self._policy.needs_sid:

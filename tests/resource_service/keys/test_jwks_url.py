@@ -36,6 +36,21 @@ async def test_public_keys_are_fetched() -> None:
     assert (["k1"], False) == (list(keys.keys), keys.secret)
 
 
+@pytest.mark.parametrize("media_type", ["application/jwk-set+json", "application/json"])
+async def test_a_set_is_taken_by_either_name(media_type: str) -> None:
+    """An issuer that serves one type alone answers 406 to who accepts only the other (RFC 9110 §12.5.1)."""
+
+    async def handler(request: web.Request) -> web.Response:
+        if media_type not in request.headers["Accept"]:
+            raise web.HTTPNotAcceptable
+        return web.Response(body=json.dumps({"keys": [PUBLIC.jwk]}).encode(), content_type=media_type)
+
+    async with serving(_application(handler)) as url:
+        keys = await JwksUrl(str(url / "jwks.json")).fetch()
+
+    assert ["k1"] == list(keys.keys)
+
+
 async def test_a_mark_before_a_set_is_none_of_it() -> None:
     """Some editors begin a file so that is then published."""
     async with serving(_application(_answer("\ufeff" + json.dumps({"keys": [PUBLIC.jwk]})))) as url:

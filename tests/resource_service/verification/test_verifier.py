@@ -56,6 +56,16 @@ def test_each_algorithm_is_honoured_with_a_key_of_its_own(alg: str, clock: Clock
     assert ("user-1", SID, "zs", {"read", "write"}) == (claims.sub, claims.sid, claims.username, claims.scopes)
 
 
+@pytest.mark.parametrize(
+    ("iss", "detail"),
+    [(f"{ISSUER}/", "another issuer, by a slash at the end"), ("https://elsewhere.example", "another issuer")],
+)
+def test_an_issuer_that_differs_by_a_slash_is_told_as_such(key: Key, clock: Clock, iss: str, detail: str) -> None:
+    """The comparison is exact, and the two look alike in a log."""
+    with pytest.raises(TokenRefused, match=f"^{detail}$"):
+        _verifier_for(key, clock).verify(key.token(iss=iss))
+
+
 def test_only_spaces_separate_scopes(key: Key, clock: Clock) -> None:
     """Whatever else Unicode knows as white space is none here (RFC 6749 §3.3): it would grant what nobody wrote."""
     claims = _verifier_for(key, clock).verify(key.token(scope=" read  write\tadmin\u2003root"))
