@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,14 +32,15 @@ OpenPage = Callable[..., Awaitable[Page]]
 class World:
     """Where everything is. ``page`` may call both services; ``foreign`` serves the same files and may call none.
 
-    ``tutorial`` may call both, too: a listener that serves nothing yet. ``lasting`` is the same auth service, and its
-    access tokens live for an hour.
+    ``tutorial`` may call both, too: a listener that serves nothing yet. ``brief`` and ``lasting`` are one auth service;
+    access tokens of the one live for 4 s, of the other for an hour.
     """
 
     page: URL
     foreign: URL
     tutorial: socket.socket
     api: URL
+    brief: URL
     lasting: URL
     gate: Gate
     deployment: Deployment
@@ -95,28 +96,37 @@ async def world(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Asyn
                 RESOURCE_REVOCATIONS_URL=auth.url / "revocations",
             )
         )  # fmt: skip
-        gate.target = auth.url
         api = resource.url.with_host("localhost")
         stack.enter_context(listeners[2])
         for listener in listeners[:2]:
             stack.enter_context(listener)
             await stack.enter_async_context(serving_page(listener, auth_url=str(gate.url), api_url=str(api)))
-        yield World(page, foreign, listeners[2], api, lasting.url, gate, deployment)
+        yield World(page, foreign, listeners[2], api, auth.url, lasting.url, gate, deployment)
 
 
 @pytest.fixture
 def gate(world: World) -> Gate:
-    """The gate, with nothing seen yet and everything let through."""
+    """The gate, with nothing seen yet and everything let through.
+
+    Access tokens run out after 4 s. Those of refreshes after a reset live for an hour: they are to be there when they
+    are looked at, however slow the machine.
+    """
     world.gate.reset()
+    world.gate.target = world.gate.renewing = world.brief
+    world.gate.settled = world.lasting
     return world.gate
 
 
 @pytest.fixture
-def lasting(world: World, gate: Gate) -> Iterator[None]:
-    """Access tokens of an hour, for a test in which none must run out, however slow the machine."""
-    brief, gate.target = gate.target, world.lasting
-    yield
-    gate.target = brief
+def lasting(world: World, gate: Gate) -> None:
+    """Access tokens of an hour, for a test in which none must run out."""
+    gate.target = gate.renewing = world.lasting
+
+
+@pytest.fixture
+def brief(world: World, gate: Gate) -> None:
+    """Access tokens of 4 s to the end, for a test in which several run out."""
+    gate.settled = world.brief
 
 
 @pytest_asyncio.fixture(loop_scope="session")

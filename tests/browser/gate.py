@@ -29,9 +29,14 @@ class Seen:
 
 @dataclass
 class Gate:
-    """A reverse proxy in front of the auth service. Reset between tests."""
+    """A reverse proxy in front of the auth service. Reset between tests.
+
+    Refreshes go to *renewing*, the same service, everything else to *target*; after a reset, they go to *settled*.
+    """
 
     target: URL = field(default_factory=URL)
+    renewing: URL = field(default_factory=URL)
+    settled: URL = field(default_factory=URL)
     url: URL = field(default_factory=URL)
     seen: list[Seen] = field(default_factory=list)
     answers: asyncio.Event = field(default_factory=asyncio.Event)
@@ -45,8 +50,9 @@ class Gate:
     _news: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     def reset(self) -> None:
-        """Let everything through, and forget what was seen."""
+        """Let everything through, forget what was seen, and let what is renewed from now on live longer."""
         self.seen.clear()
+        self.renewing = self.settled
         self.answers.set()
         self.refuse = self.lose = self.hang = 0
         self.refusal, self.retry_after = 503, ""
@@ -82,8 +88,10 @@ class Gate:
             return web.Response(status=504)
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _PER_HOP}
         body = await request.read()
+        url = _stripped(request.rel_url)
+        target = self.renewing if url.path == "/refresh" else self.target
         async with request.app[HTTP].request(
-            request.method, self.target.join(_stripped(request.rel_url)), headers=headers, data=body or None
+            request.method, target.join(url), headers=headers, data=body or None
         ) as answer:
             content = await answer.read()
         await self._note(request, answer.status)

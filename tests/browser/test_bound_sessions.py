@@ -201,6 +201,7 @@ async def test_the_key_goes_with_the_session(open_tab: OpenTab, gate: Gate) -> N
     assert [] == await tab.page.evaluate(_KEYS)
 
 
+@pytest.mark.usefixtures("brief")
 async def test_a_log_in_without_answer_leaves_both_keys(open_tab: OpenTab, gate: Gate) -> None:
     """Whether the lost answer had set its cookie or not, the key that it is bound to is there."""
     tab = await open_tab()
@@ -219,6 +220,7 @@ async def test_a_log_in_without_answer_leaves_both_keys(open_tab: OpenTab, gate:
     assert [200] == [seen.status for seen in gate.refreshes]
 
 
+@pytest.mark.usefixtures("brief")
 async def test_a_wrong_clock_costs_one_repetition(open_tab: OpenTab, gate: Gate, context: BrowserContext) -> None:
     """A proof by a clock that is hours off is challenged once; the nonce is kept, and so are those that follow."""
     await context.add_init_script("{ const now = Date.now; Date.now = () => now() - 7_200_000; }")
@@ -235,6 +237,7 @@ async def test_a_wrong_clock_costs_one_repetition(open_tab: OpenTab, gate: Gate,
     assert True is (await tab.status())["bound"]
 
 
+@pytest.mark.usefixtures("brief")
 async def test_a_nonce_of_a_repeated_refresh_is_kept(open_tab: OpenTab, gate: Gate, context: BrowserContext) -> None:
     """The nonce that a reloaded page gets with its challenge counts for all that follow; the Idempotency-Key is one."""
     await context.add_init_script("{ const now = Date.now; Date.now = () => now() + 7_200_000; }")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.async_api import BrowserContext
 
-from tests.browser.conftest import ACCESS_TTL_S, OpenTab
+from tests.browser.conftest import ACCESS_TTL_S, OpenTab, World
 from tests.browser.gate import Gate
 from tests.browser.tabs import STOPPED_CLOCK, Tab
 
@@ -75,8 +75,9 @@ async def test_tabs_share_what_a_service_refuses(open_tab: OpenTab, gate: Gate, 
     assert 1 == len(gate.refreshes)
 
 
+@pytest.mark.usefixtures("brief")
 async def test_a_service_that_comes_to_its_senses_is_served_again(
-    open_tab: OpenTab, gate: Gate, context: BrowserContext
+    open_tab: OpenTab, gate: Gate, context: BrowserContext, world: World
 ) -> None:
     """A token that has run out is renewed although fresh ones are refused; and when one is taken, all is as before."""
     await context.add_init_script(STOPPED_CLOCK)
@@ -86,6 +87,7 @@ async def test_a_service_that_comes_to_its_senses_is_served_again(
     gate.reset()
 
     assert [REFUSED] * 3 == await tab.fetch(3)
+    gate.renewing = world.lasting
     await tab.advance_s(ACCESS_TTL_S + 1)
     assert [REFUSED] * 3 == await tab.fetch(3)
     assert 2 == len(gate.refreshes)

@@ -84,7 +84,7 @@ async def test_without_a_channel_each_tab_goes_on(
     assert [[OK] * 10] * 2 == await asyncio.gather(first.fetch(10), second.fetch(10))
     assert [200, 200] == [seen.status for seen in gate.refreshes]
     assert None is await first.log_out()
-    await second.until_expired()
+    await second.spoil_token()
     assert [(0, "LoginRequired")] == await second.fetch()
 
 

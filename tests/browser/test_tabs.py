@@ -27,6 +27,7 @@ async def test_tabs_refresh_once_in_all(open_tab: OpenTab, gate: Gate, count: in
     assert 1 == len(gate.refreshes)
 
 
+@pytest.mark.usefixtures("brief")
 async def test_a_frozen_tab_does_not_hold_up_the_others(open_tab: OpenTab, gate: Gate, context: BrowserContext) -> None:
     """A tab frozen in the middle of its refresh keeps the lock: another repeats the same refresh, and goes on."""
     frozen, other = await open_tab(overdueMs=1_000), await open_tab(overdueMs=1_000)
