@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
+from typing import get_args
 
 import structlog
 
@@ -32,11 +33,20 @@ class FeedPolicy:
     Attributes:
         stale: what happens when the feed is silent for ``stale_after_s`` seconds, see :class:`Follower`.
         access_ttl_s: seconds that an access token can live; a longer life that the feed tells of counts instead.
+
+    Raises:
+        ValueError: one of them is none of its kind: any other word than ``closed`` would count as ``open``.
     """
 
     stale: Stale = "closed"
     stale_after_s: float = STALE_AFTER_S
     access_ttl_s: int = ACCESS_TTL_S
+
+    def __post_init__(self) -> None:
+        if self.stale not in get_args(Stale):
+            raise ValueError(f"stale must be open or closed, not {self.stale!r}")
+        if not (self.stale_after_s > 0 and self.access_ttl_s > 0):
+            raise ValueError("stale_after_s and access_ttl_s must be more than 0")
 
 
 DEFAULT_FEED_POLICY = FeedPolicy()

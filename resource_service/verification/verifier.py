@@ -1,5 +1,6 @@
 """Verification of access tokens, and what is remembered of those verified. Pure: no I/O, no web framework."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ class ValidationPolicy:
         needs_sid: whether a token must name its session: without, no revocation could reach it.
 
     Raises:
-        ValueError: there is no audience, or an empty one.
+        ValueError: the issuer or an audience is missing or no text, or no clock differs by that much.
     """
 
     issuer: str
@@ -48,13 +49,21 @@ class ValidationPolicy:
     needs_sid: bool = False
 
     def __post_init__(self) -> None:
-        if not self.audiences or not all(self.audiences):
+        if not _is_text(self.issuer):
+            raise ValueError("issuer must name who issues the tokens")
+        if not self.audience or not self.audiences or not all(map(_is_text, self.audiences)):
             raise ValueError("audience must name this resource")
+        if not 0 <= self.leeway_s < math.inf:  # with another, nan included, no token would ever expire
+            raise ValueError(f"leeway_s must be seconds, 0 or more, not {self.leeway_s}")
 
     @property
     def audiences(self) -> tuple[str, ...]:
         """Each name of this resource."""
         return (self.audience,) if isinstance(self.audience, str) else tuple(self.audience)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value != ""
 
 
 class Verifier:

@@ -1,9 +1,11 @@
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
-from dualtoken.resource_service.authenticator import Authenticator
+from dualtoken.resource_service.authenticator import Authenticator, FeedPolicy
 from dualtoken.resource_service.errors import KeySetRefused, KeysUnavailable, UnknownKey
 from dualtoken.resource_service.verification.jwk_set import KeySet, parse_jwk_set
 from dualtoken.resource_service.verification.verifier import ValidationPolicy
@@ -58,3 +60,21 @@ async def test_with_retired_keys_alone_there_is_no_verdict() -> None:
             await a.authenticate_with_newer_keys(f"Bearer {KEY.token()}")
 
         assert ("user-1", {"keys": False}) == (known, a.ready)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"stale": "close"},
+        {"stale": "Closed"},
+        {"stale": None},
+        {"stale_after_s": math.nan},
+        {"stale_after_s": 0},
+        {"access_ttl_s": math.nan},
+        {"access_ttl_s": -1},
+    ],
+)
+def test_a_feed_policy_that_could_not_be_meant_is_refused(wrong: dict[str, Any]) -> None:
+    """Each would honour tokens of sessions that were revoked, without a word."""
+    with pytest.raises(ValueError, match="|".join(wrong)):
+        FeedPolicy(**wrong)

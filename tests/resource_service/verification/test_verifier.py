@@ -1,3 +1,4 @@
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -157,6 +158,24 @@ def test_a_resource_needs_a_name(audience: str | tuple[str, ...]) -> None:
     """Without one, tokens for anybody would be for it."""
     with pytest.raises(ValueError, match="audience"):
         ValidationPolicy(ISSUER, audience)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"issuer": ""}, "issuer must name"),
+        ({"issuer": None}, "issuer must name"),
+        ({"audience": None}, "audience must name"),
+        ({"audience": [None]}, "audience must name"),
+        ({"leeway_s": math.nan}, "leeway_s must be"),
+        ({"leeway_s": math.inf}, "leeway_s must be"),
+        ({"leeway_s": -1}, "leeway_s must be"),
+    ],
+)
+def test_a_policy_that_could_not_be_meant_is_refused(changes: dict[str, Any], problem: str) -> None:
+    """What an absent variable leaves would match no token; without a leeway that is a number, none would expire."""
+    with pytest.raises(ValueError, match=problem):
+        ValidationPolicy(**{"issuer": ISSUER, "audience": AUDIENCE, **changes})
 
 
 @pytest.mark.parametrize("claim", ["client_id", "jti", "scope", "username", "email"])
