@@ -83,7 +83,8 @@ class Users:
             Unavailable: the database does not answer.
         """
         now = self._clock()
-        before = await self._store.find_account(sub)
+        # Where none may be there, none is looked at: a stranger who signs up must not learn whether a password fits.
+        before = None if precondition.exists is False else await self._store.find_account(sub)
         change = await self._change(sub, members, before, now, replaces=replaces)
 
         def edit(account: Credentials | None) -> Credentials:

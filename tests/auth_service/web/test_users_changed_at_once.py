@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from tests.auth_service.conftest import StartAuth
-from tests.auth_service.running import PASSWORD, Auth
+from tests.auth_service.running import FAST_HASHER, PASSWORD, Auth
 from tests.auth_service.web.backend_calls import (
     AUTHORIZED,
     BACKEND_SECRET,
@@ -81,6 +81,15 @@ async def test_conditions_of_a_put(auth: Auth, condition: dict[str, str], there:
         await put(auth)
 
     assert status == (await call(auth, "PUT", path_of(SUB), {}, **condition)).status
+
+
+@pytest.mark.parametrize(("password", "status"), [("hunter2", 400), ("hunter3", 400), (PASSWORD, 412)])
+async def test_making_a_user_who_is_there_tells_nothing_of_the_password(auth: Auth, password: str, status: int) -> None:
+    """A sign-up may pass on what a stranger types: its answer is that for nobody, and no guess is verified."""
+    await put(auth, password_hash=FAST_HASHER.hash("hunter2"))
+    answer = await call(auth, "PUT", path_of(SUB), {"password": password}, If_None_Match="*")
+
+    assert (status, 0) == (answer.status, auth.hasher.verified)
 
 
 async def test_a_weak_or_listed_tag(auth: Auth) -> None:
