@@ -8,6 +8,8 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from yarl import URL
 
+from dualtoken_serving.origins import browser_origin
+
 from .foreign_keys import KIND_OF
 from .jws import read_object
 from .names import MAX_NAME, Name
@@ -127,11 +129,26 @@ def _require_apart(issuers: list[TrustedIssuer]) -> None:
 
 def is_loopback(url: URL) -> bool:
     """Whether *url* is of this very machine."""
-    host = url.host or ""
+    host = url.raw_host or ""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _may_be_loopback(url: URL) -> bool:
+    """Whether *url* may reach this machine. What is no usual spelling of a host may: resolvers know more of them."""
+    try:
+        browser_origin(str(url.origin()))
+    except ValueError:
+        return True
+    host = (url.raw_host or "").removesuffix(".")
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return f".{host}".endswith(".localhost")  # RFC 6761 §6.3
+    inner = getattr(address, "ipv4_mapped", None) or address
+    return bool(inner.is_loopback or inner.is_unspecified)
 
 
 def safe_url(text: str, *, beside_loopback: bool) -> URL:
@@ -149,9 +166,9 @@ def safe_url(text: str, *, beside_loopback: bool) -> URL:
         url = URL(text)
     except ValueError:
         raise ValueError("not a URL") from None
-    if url.scheme not in {"http", "https"} or not url.host or url.user is not None or "#" in text:
+    if url.scheme not in {"http", "https"} or not url.raw_host or url.user is not None or "#" in text:
         raise ValueError("not an https URL without credentials and fragment")
-    if is_loopback(url) and not beside_loopback:
+    if not beside_loopback and _may_be_loopback(url):
         raise ValueError("on loopback, where its issuer is not")
     if url.scheme == "http" and not is_loopback(url):
         raise ValueError("https is needed outside of loopback")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dualtoken.auth_service.app import create_app
-from dualtoken.auth_service.domain.trusted_issuers import read_trusted_issuers
+from dualtoken.auth_service.domain.trusted_issuers import read_trusted_issuers, safe_url
 from dualtoken.auth_service.errors import StartupError
 from dualtoken.auth_service.settings import Settings
 
@@ -105,3 +105,22 @@ def test_the_service_does_not_start_with_a_wrong_file(settings: Settings, tmp_pa
             path.write_text(content)
         with pytest.raises(StartupError, match=f"^AUTH_TRUSTED_ISSUERS: {path}: .*{expected}"):
             create_app(settings.model_copy(update={"trusted_issuers": path}))
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost", "LOCALHOST.", "keys.localhost", "127.0.0.1", "127.9.9.9", "127.1", "0x7f.1", "2130706433", "0",
+        "0.0.0.0", "127.0.0.1.", "[::1]", "[::]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]",  # noqa: S104 - none is bound
+    ],
+)  # fmt: skip
+def test_metadata_cannot_lead_to_this_machine(host: str) -> None:
+    """However its host is spelled: an issuer elsewhere could have this service call its own neighbours."""
+    with pytest.raises(ValueError, match="loopback"):
+        safe_url(f"https://{host}/jwks", beside_loopback=False)
+
+
+@pytest.mark.parametrize("host", ["issuer.example", "a.example.", "bücher.example", "10.0.0.7", "[2001:db8::7]:84"])
+def test_metadata_may_lead_elsewhere(host: str) -> None:
+    """An issuer's keys may be at any other host."""
+    assert safe_url(f"https://{host}/jwks", beside_loopback=False)
