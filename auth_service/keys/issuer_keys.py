@@ -64,18 +64,26 @@ class IssuerKeys:
         self._running: asyncio.Task[ForeignKeys] | None = None
         self._next: asyncio.Task[ForeignKeys] | None = None
 
-    async def find(self, kid: str | None, alg: str) -> PyJWK | None:
+    async def find(self, kid: str | None, alg: str, *, other_than: PyJWK | None = None) -> PyJWK | None:
         """Return the key that assertions with these headers are signed by; None if the issuer has no such.
 
         A key that is not known is asked for, by a fetch that begins after this call: the issuer may sign with it since
         a moment ago. Any number of callers share that fetch, and wait ``GAP_S`` for it if need be.
+
+        Args:
+            kid: of the assertion, or None.
+            alg: likewise.
+            other_than: the key that was found before and has not signed: the issuer may have put another in its place.
 
         Raises:
             IssuerUnavailable: there are no keys, or none that are fresh.
         """
         if self._clock() >= self._fresh_until:
             return (await self._shared(self._running or self._newer())).find(kid, alg)
-        return self._keys.find(kid, alg) or (await self._shared(self._newer())).find(kid, alg)
+        known = self._keys.find(kid, alg)
+        if known is None or known is other_than:
+            return (await self._shared(self._newer())).find(kid, alg)
+        return known
 
     async def aclose(self) -> None:
         """Ask no more."""

@@ -88,6 +88,19 @@ async def test_a_key_that_is_not_known_is_asked_for(issuer: Issuer) -> None:
     assert 2 == issuer.fetches
 
 
+async def test_a_key_that_has_not_signed_is_asked_for_anew(issuer: Issuer) -> None:
+    """The issuer may have put another in its place; who comes later finds that one without a fetch."""
+    keys, kid = keys_of(issuer), issuer.jwk["kid"]
+    old = await keys.find(kid, "ES256")
+    issuer.published = [{**(public_jwk(new_jwk("ES256")) or {}), "kid": kid}]
+    new = await keys.find(kid, "ES256", other_than=old)
+
+    assert new is not None
+    assert new is not old
+    assert [new, new] == [await keys.find(kid, "ES256"), await keys.find(kid, "ES256", other_than=old)]
+    assert 2 == issuer.fetches
+
+
 async def test_forged_kids_cause_a_fetch_a_second_at_most(issuer: Issuer) -> None:
     """However many come meanwhile, and whatever they are called: they wait for one that begins when the gap is over."""
     entry = TrustedIssuer.model_validate(issuer.entry())

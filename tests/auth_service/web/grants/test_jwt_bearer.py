@@ -9,6 +9,7 @@ from aiohttp import web
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
+from dualtoken.auth_service.domain.jwk import new_jwk, public_jwk
 from tests.auth_service.attempts import stop_time
 from tests.auth_service.conftest import StartAuth
 from tests.auth_service.domain.dpop import ProofMaker
@@ -303,3 +304,16 @@ async def test_what_is_spent_is_remembered_until_it_is_too_old(auth: Auth, issue
     [(until,)] = auth.sql("SELECT expires_at FROM spent_assertions")
 
     assert START_MS + 360_000 == until
+
+
+@pytest.mark.parametrize("kid", ["1", None])
+async def test_an_issuer_may_replace_its_key_under_one_name(auth: Auth, issuer: Issuer, kid: str | None) -> None:
+    """Or without any: the log-in after it is not turned away."""
+    statuses = []
+    for jti in ("a", "b"):
+        new = {**new_jwk("ES256"), "kid": kid}
+        issuer.published = [{name: value for name, value in (public_jwk(new) or {}).items() if value is not None}]
+        answer = await present(auth, issuer.sign(issuer.header(kid=kid), issuer.claims(jti=jti), new))
+        statuses.append(answer.status)
+
+    assert [200, 200] == statuses
