@@ -1,11 +1,12 @@
 """Whose assertions open sessions (RFC 7523): the file that ``AUTH_TRUSTED_ISSUERS`` names. No I/O."""
 
 import ipaddress
+import re
 from codecs import BOM_UTF8
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from yarl import URL
 
 from dualtoken_serving.origins import browser_origin
@@ -18,6 +19,16 @@ from .scopes import Scope
 MAX_AGE_S: Final = 300
 """How old an assertion may be, unless its entry says otherwise."""
 LONGEST_AGE_S: Final = 86_400
+
+
+def _as_tokens_write_it(text: str) -> str:
+    # The comparison is exact: with a blank that came along it would never hold, and nobody would see why.
+    if text != text.strip() or not text.isprintable():
+        raise ValueError("has blanks around it, or characters that cannot be printed")
+    return text
+
+
+Exact = Annotated[str, Field(min_length=1), AfterValidator(_as_tokens_write_it)]
 
 
 class TrustedIssuer(BaseModel):
@@ -38,13 +49,13 @@ class TrustedIssuer(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     issuer: str
-    audience: tuple[Annotated[str, Field(min_length=1)], ...] = Field(min_length=1)
+    audience: tuple[Exact, ...] = Field(min_length=1)
     jwks_uri: str | None = None
     algorithms: tuple[str, ...] = Field(("RS256",), min_length=1)
     max_age_s: int = Field(MAX_AGE_S, ge=1, le=LONGEST_AGE_S)
     unknown_users: Literal["create", "refuse"] = "refuse"
     prefix: Name | None = Field(None, max_length=MAX_NAME // 2)
-    username: Annotated[str, Field(min_length=1)] | None = None
+    username: Exact | None = None
     scope: Scope = ""
 
     @field_validator("audience", mode="before")
@@ -58,6 +69,13 @@ class TrustedIssuer(BaseModel):
         if not isinstance(value, list) or not all(isinstance(name, str) and name in KIND_OF for name in value):
             raise ValueError(f"must be a list of {', '.join(KIND_OF)}")
         return tuple(value)
+
+    @field_validator("issuer")
+    @classmethod
+    def _is_one_issuer(cls, value: str) -> str:
+        if re.search(r"[?{}]", value):
+            raise ValueError("has a query or a placeholder: write the iss of its tokens (OpenID Connect Discovery §3)")
+        return value
 
     @field_validator("issuer", "jwks_uri")
     @classmethod
@@ -166,6 +184,8 @@ def safe_url(text: str, *, beside_loopback: bool) -> URL:
         url = URL(text)
     except ValueError:
         raise ValueError("not a URL") from None
+    if re.search(r"\s", text) or not text.isprintable():
+        raise ValueError("a URL with blanks, or with characters that cannot be printed")
     if url.scheme not in {"http", "https"} or not url.raw_host or url.user is not None or "#" in text:
         raise ValueError("not an https URL without credentials and fragment")
     if not beside_loopback and _may_be_loopback(url):
