@@ -41,14 +41,13 @@ def sub_of(email: str) -> str:
 async def sign_up(request: web.Request) -> web.Response:
     """Make an account that is disabled until its address is verified; the answer never says whether there was one.
 
-    Whoever lost the mail signs up again: the password of then counts, and the link of then.
+    It has no password yet: a stranger may have typed the address. Whoever lost the mail signs up again.
     """
-    body = await fields(request, "email", "password")
-    email, app = body["email"], request.app
+    email, app = (await fields(request, "email"))["email"], request.app
     users, sub = app[USERS], sub_of(email)
-    etag = await users.add(sub, {"username": email, "password": body["password"], "disabled": True})
+    etag = await users.add(sub, {"username": email, "disabled": True})
     if etag is None and (found := await users.find(sub)) and found.is_unverified:
-        etag = await users.change(sub, {"password": body["password"]}, found.etag)
+        etag = found.etag
     if etag is None:
         text = f"You have an account already. Forgot the password? {app[PUBLIC_URL]}/forgot"
         app[MAILS].send(email, "Your account", text)
@@ -60,10 +59,10 @@ async def sign_up(request: web.Request) -> web.Response:
 @routes.post("/verify")
 @public
 async def verify(request: web.Request) -> web.Response:
-    """Enable the account of a link, and log its owner in: the link was the proof."""
-    body = await fields(request, "token")
+    """Enable the account of a link, with the password of whoever follows it, and log its owner in."""
+    body = await fields(request, "token", "password")
     email, etag = request.app[LINKS].read(body["token"], "verify")
-    verified = {"disabled": False, "email": email, "scope": SCOPE}
+    verified = {"disabled": False, "email": email, "scope": SCOPE, "password": body["password"]}
     if not await request.app[USERS].change(sub_of(email), verified, etag):
         raise BadLink
     return web.json_response(await request.app[USERS].open_session(sub_of(email), request))
@@ -103,7 +102,7 @@ async def me(request: web.Request) -> web.Response:
 @public
 async def forms(_request: web.Request) -> web.Response:
     """Show the forms for signing up and for a forgotten password."""
-    return page("Sign up", "/sign-up", email="email", password="password")  # noqa: S106 - the type of a field
+    return page("Sign up", "/sign-up", email="email")
 
 
 @routes.get("/forgot")
@@ -117,15 +116,19 @@ async def forgot_form(_request: web.Request) -> web.Response:
 @routes.get("/verify")
 @public
 async def verify_form(request: web.Request) -> web.Response:
-    """Ask whoever follows a link to press the button."""
-    return page("Verify your address", "/verify", {"token": request.query.get("token", "")})
+    """Ask for the password of the account."""
+    return _password_form(request, "Verify your address", "/verify")
 
 
 @routes.get("/reset")
 @public
 async def reset_form(request: web.Request) -> web.Response:
     """Ask for a new password."""
-    return page("Set a new password", "/reset", {"token": request.query.get("token", "")}, password="password")  # noqa: S106
+    return _password_form(request, "Set a new password", "/reset")
+
+
+def _password_form(request: web.Request, title: str, action: str) -> web.Response:
+    return page(title, action, {"token": request.query.get("token", "")}, password="password")  # noqa: S106 - a type
 
 
 def send_link(app: web.Application, email: str, purpose: str, etag: str, subject: str) -> None:

@@ -130,14 +130,15 @@ class Visitor:
 async def walk(visitor: Visitor) -> None:
     """Sign up, verify, work, forget the password, set another; each step as it must come out."""
     app, auth, mail = visitor.app, visitor.auth, visitor.mail
-    assert (202, {}) == await visitor.post(f"{app}/sign-up", email="Li.Si@example.org ", password=PASSWORD)
+    assert (202, {}) == await visitor.post(f"{app}/sign-up", email="Li.Si@example.org ")
     token = token_in(await mail.next())
     assert 401 == await visitor.log_in(PASSWORD), "nobody logs in by an address that is not verified"
 
-    status, visitor.tokens = await visitor.post(f"{app}/verify", token=token)
+    assert 400 == (await visitor.post(f"{app}/verify", token=token, password="hunter2"))[0], "by no bad password"
+    status, visitor.tokens = await visitor.post(f"{app}/verify", token=token, password=PASSWORD)
     assert 200 == status
     assert (200, EMAIL) == await visitor.me()
-    assert 400 == (await visitor.post(f"{app}/verify", token=token))[0], "a link works once"
+    assert 400 == (await visitor.post(f"{app}/verify", token=token, password=ANOTHER))[0], "a link works once"
     old = visitor.tokens["refresh_token"]
 
     assert (202, {}) == await visitor.post(f"{app}/forgot", email=EMAIL)
