@@ -11,18 +11,15 @@ from sqlalchemy import Connection, Engine, event, text
 
 from dualtoken.auth_service.domain.models import Presented, Session, User, new_session_id
 from dualtoken.auth_service.domain.rotation import Kind, RotationPolicy
-from dualtoken.auth_service.errors import StartupError, Unavailable
+from dualtoken.auth_service.errors import Unavailable
 from dualtoken.auth_service.settings import load_settings
 from dualtoken.auth_service.store.database import Database
-from dualtoken.auth_service.store.postgresql_hosts import each_host
 from dualtoken.auth_service.store.sql import open_database, open_store
 from tests.auth_service.running import START_MS
 from tests.auth_service.store.conftest import DAY, HASH
 from tests.connection import connected, listening
 from tests.deadline import HANGS_S
 from tests.postgresql import Cluster
-
-STANDBY = "postgresql://a,b/db?target_session_attrs=prefer-standby"
 
 
 class Relay:
@@ -285,40 +282,3 @@ async def test_a_cluster_without_a_primary_is_unavailable(postgresql: Cluster) -
             await database.read(one)
     finally:
         await database.close()
-
-
-@pytest.mark.parametrize(
-    ("url", "each"),
-    [
-        ("postgresql://h/db", ["postgresql://h/db"]),
-        (
-            "postgresql://u:p,w@a:1,[::1]:2,c/db?x=y",
-            [f"postgresql://u:p,w@{h}/db?x=y" for h in ("a:1", "[::1]:2", "c")],
-        ),
-        ("postgresql:///db?host=a,b&port=1,2", ["postgresql:///db?host=a&port=1", "postgresql:///db?host=b&port=2"]),
-        ("postgresql:///db?host=a,b&port=1", ["postgresql:///db?host=a&port=1", "postgresql:///db?host=b&port=1"]),
-        ("postgresql:///db?host=a,b", ["postgresql:///db?host=a", "postgresql:///db?host=b"]),
-        ("postgresql:///db?service=x", ["postgresql:///db?service=x"]),
-        (STANDBY, [STANDBY]),
-    ],
-)
-def test_hosts_of_a_url_are_told_apart(url: str, each: list[str]) -> None:
-    """Each host has a URL of its own, wherever the URL names it, with its port and all else."""
-    assert each == each_host(url)
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "postgresql://u:hunter2@[h/db",
-        "postgresql://u:hunter2@/db?host=a,b&port=1,2,3",
-        "postgresql://u:hun/ter2@h:5432/db",
-        "postgresql://u:hun#ter2@h:5432/db",
-        "postgresql://u:12?hunter2@h:5432/db",
-        "mysql://u:hunter2@h:port/db",
-    ],
-)
-def test_a_url_that_cannot_be_read_is_named(url: str) -> None:
-    """One line that names the setting, without the URL."""
-    with pytest.raises(StartupError, match=r"^AUTH_DATABASE_URL: not a database URL$"):
-        open_database(url)
