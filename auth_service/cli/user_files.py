@@ -49,7 +49,7 @@ def import_users(
         lines = stack.enter_context(file.open("rb")) if file != _STANDARD else sys.stdin.buffer
         if report is not None and report.exists() and os.path.samestat(os.fstat(lines.fileno()), report.stat()):
             raise StartupError(f"{report}: holds the users, name another file for the report")
-        told = stack.enter_context(_created(report, os.O_TRUNC)) if report else None
+        told = stack.enter_context(_writing(report, os.O_TRUNC)) if report else None
 
         def refuse(refusal: Refusal) -> None:
             if told is not None:
@@ -101,7 +101,7 @@ def export_users(
 ) -> None:
     """Write all users as NDJSON, one on each line, in the format of import."""
     with ExitStack() as stack:
-        out = stack.enter_context(_created(file, os.O_EXCL)) if file != _STANDARD else sys.stdout.buffer
+        out = stack.enter_context(_new_file(file)) if file != _STANDARD else sys.stdout.buffer
         count = with_store(partial(_export, out=out, with_hashes=with_hashes))
         out.flush()
     operator_log().info("users.exported", count=count, hashes=with_hashes)
@@ -121,13 +121,30 @@ async def _export(store: Store, *, out: BinaryIO, with_hashes: bool) -> int:
 
 
 @contextmanager
-def _created(path: Path, how: int) -> Iterator[BinaryIO]:
+def _new_file(path: Path) -> Iterator[BinaryIO]:
+    """Write a file that must not exist yet; one that was not finished is removed: it would be taken for all users."""
+    is_ours = False
+    try:
+        with _writing(path, os.O_EXCL) as file:
+            is_ours = True
+            yield file
+    except BaseException:
+        if is_ours:
+            path.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def _writing(path: Path, how: int) -> Iterator[BinaryIO]:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | how, _OURS_ALONE)
     except FileExistsError:
         raise StartupError(f"{path}: exists, name another file") from None
-    with os.fdopen(descriptor, "wb") as file:
-        yield file
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+    except OSError as exc:  # of a write, which knows no name
+        raise StartupError(f"{exc.filename or path}: {exc.strerror}") from None
 
 
 def _size(file: BinaryIO) -> int | None:

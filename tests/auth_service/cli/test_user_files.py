@@ -1,6 +1,7 @@
 """``users import`` and ``users export``, on files and a real database."""
 
 import asyncio
+import errno
 import json
 import os
 import stat
@@ -207,6 +208,34 @@ def test_a_report_does_not_take_the_place_of_the_users(run: Run, tmp_path: Path)
     for report in (file, link):
         assert "name another file" in problem(run("users", "import", str(file), "--report", str(report)))
     assert '{"sub": "1"}\nno user\n' == file.read_text()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_report_that_cannot_be_written_is_named(run: Run, tmp_path: Path) -> None:
+    """As on a full disk: the command did not end well, and says where."""
+    file = tmp_path / "users.ndjson"
+    file.write_text("no user\n")
+
+    assert "/dev/full: " in problem(run("users", "import", str(file), "--report", "/dev/full"))
+
+
+@pytest.mark.parametrize("failure", [Unavailable(), OSError(errno.ENOSPC, "No space left"), KeyboardInterrupt()])
+def test_an_export_that_breaks_off_leaves_no_file(
+    run: Run, import_: Import, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: BaseException
+) -> None:
+    """A part would be taken for the whole; and the command can be repeated as it was."""
+    import_(many(3))
+    file = tmp_path / "all.ndjson"
+
+    def fail(*_args: object, **_options: object) -> bytes:
+        raise failure
+
+    with monkeypatch.context() as broken:
+        broken.setattr(user_files, "line_of", fail)
+        ended = run("users", "export", str(file))
+
+    assert (True, False) == (ended.status != 0, file.exists())
+    assert 0 == run("users", "export", str(file)).status
 
 
 def test_an_export_says_how_many_it_wrote(run: Run, import_: Import, tmp_path: Path) -> None:
