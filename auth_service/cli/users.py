@@ -7,13 +7,13 @@ import uuid
 from typing import Annotated, Any
 
 import typer
-from pydantic import BaseModel, StringConstraints, TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from rich.text import Text
 
 from ..domain.accounts import Change, changed
 from ..domain.clock import wall_clock
 from ..domain.models import Credentials, RevocationReason, User
-from ..domain.names import Email, NewName, NewPassword
+from ..domain.names import Email, NewName, NewPassword, formed
 from ..domain.own_claims import claims_of, read_object, text_of_claims
 from ..domain.password_rules import password_rule
 from ..domain.scopes import Scope
@@ -39,7 +39,7 @@ class Account(BaseModel):
     """What an account must look like."""
 
     username: NewName
-    email: Annotated[str, StringConstraints(min_length=3, max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$")]
+    email: Annotated[Email, formed(".+", "must be an e-mail address")]
     scope: Scope
     password: NewPassword
 
@@ -73,7 +73,8 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """Show users, by name."""
-    users, more = with_store(lambda store: _listed(store, after, limit))
+    first = possible_name(after) if after else ""
+    users, more = with_store(lambda store: _listed(store, first, limit))
     cells = ((user.username, user.email, user.scope, user.id, _state(user)) for user in users)
     found = table(["name", "email", "scope", "id", "state"], cells, whole={"name", "id"})
     show([_shown(user) for user in users], found, as_json=as_json)
@@ -265,7 +266,7 @@ def _set_disabled(name: str, *, disabled: bool) -> tuple[User, int]:
 
 def _problem(name: str, exc: ValidationError) -> StartupError:
     error = exc.errors(include_input=False, include_url=False, include_context=False)[0]
-    return StartupError(f"{name or error['loc'][0]}: {error['msg']}")
+    return StartupError(f"{name or error['loc'][0]}: {error['msg'].removeprefix('Value error, ')}")
 
 
 def _require_good_password(password: str, user: User) -> None:

@@ -6,6 +6,7 @@ it is stored, hashed or counted. What RFC 8265 forbids beyond control characters
 Source: RFC 8265 §3.4 (UsernameCasePreserved), §4.2 (OpaqueString); NIST SP 800-63B revision 4, §3.1.1.2.
 """
 
+import re
 import unicodedata
 from typing import Annotated
 
@@ -36,23 +37,46 @@ def normal_password(password: str) -> str:
     return unicodedata.normalize("NFC", spaced)
 
 
+def formed(pattern: str, problem: str) -> AfterValidator:
+    """Return the rule that a text has the form of *pattern*; else *problem* says what it must be, to people."""
+    matches = re.compile(pattern).fullmatch
+
+    def check(text: str) -> str:
+        if not matches(text):
+            raise ValueError(problem)
+        return text
+
+    return AfterValidator(check)
+
+
 # No control characters: PostgreSQL stores no NUL, and nobody has a line break in a name.
 _IN_NAMES = StringConstraints(min_length=1, max_length=MAX_NAME, pattern=r"^[^\x00-\x1f\x7f]+$")
 Name = Annotated[str, _IN_NAMES]
 """As it was typed: an account of an older release may have it in another form."""
 Sub = Name
 """What names a user for ever, as its maker wrote it: it is never brought into another form."""
-Email = Annotated[str, StringConstraints(max_length=254, pattern=r"^([^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+)?$")]
+Email = Annotated[
+    str,
+    StringConstraints(max_length=254),
+    formed(r"([^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+)?", "must be an e-mail address"),
+]
 """An address, or nothing."""
-# Neither has a new one C1's, such as U+0085: names of an older release may.
+# Neither has a new one C1's, such as U+0085: names of an older release may. A lone surrogate is no character.
 NewName = Annotated[
     str,
     AfterValidator(normal_name),
-    StringConstraints(min_length=1, max_length=MAX_NAME, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$"),
+    formed(
+        rf"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{{1,{MAX_NAME}}}",
+        f"must have 1 to {MAX_NAME} characters, without control characters",
+    ),
 ]
 Password = Annotated[str, StringConstraints(min_length=1, max_length=MAX_PASSWORD)]
 # How short it may be, ``password_rules`` says: the operator sets it, and a message must give the limit that holds.
-NewPassword = Annotated[str, AfterValidator(normal_password), StringConstraints(max_length=MAX_PASSWORD)]
+NewPassword = Annotated[
+    str,
+    AfterValidator(normal_password),
+    formed(rf"(?s:.{{0,{MAX_PASSWORD}}})", f"must have at most {MAX_PASSWORD} characters"),
+]
 
 
 _NEW_NAME = TypeAdapter[str](NewName)

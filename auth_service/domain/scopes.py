@@ -4,9 +4,17 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
+from .names import formed
+
 _WORD = r"[\x21\x23-\x5b\x5d-\x7e]+"
 # An access token must have room for it, beside its other claims.
-Scope = Annotated[str, StringConstraints(max_length=1024, pattern=rf"^({_WORD}( {_WORD})*)?$")]
+Scope = Annotated[
+    str,
+    StringConstraints(max_length=1024),
+    formed(
+        rf"({_WORD}( {_WORD})*)?", "must be words of printable ASCII without quotes or backslashes, one space apart"
+    ),
+]
 
 
 def is_within(asked: str, scope: str) -> bool:

@@ -55,6 +55,29 @@ def test_the_list_may_be_read_in_pages(run: Run) -> None:
     assert 2 == run("users", "list", "--limit", "0").status
 
 
+def test_a_list_begins_after_no_name_that_cannot_be(run: Run) -> None:
+    """Bytes that are no text, as a shell may hand them over."""
+    add(run, "anna")
+
+    assert "no user 'a\\udcff'" == problem(run("users", "list", "--after", "a\udcff"))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("zs", "--email", "nobody"), "email: must be an e-mail address"),
+        (("zs", "--email", ""), "email: must be an e-mail address"),
+        (("zs", "--email", "a\x1b@b"), "email: must be an e-mail address"),
+        (("zs", "--email", "a@b", "--scope", "two  blanks"), "scope: must be words of printable ASCII without quotes"),
+        (("z\ns", "--email", "a@b"), "username: must have 1 to 255 characters, without control characters"),
+        (("z" * 256, "--email", "a@b"), "username: must have 1 to 255 characters, without control characters"),
+    ],
+)
+def test_what_a_member_must_be_is_said_to_people(run: Run, options: tuple[str, ...], said: str) -> None:
+    """No pattern, and nothing of items."""
+    assert problem(run("users", "add", *options, stdin=f"{PASSWORD}\n")).startswith(said)
+
+
 def test_the_list_holds_more_than_a_page(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a limit it is whole, page after page of the database."""
     monkeypatch.setattr("dualtoken.auth_service.cli.users._PAGE", 2)
