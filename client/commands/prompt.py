@@ -1,10 +1,13 @@
 """Questions at the terminal, and what is read from standard input."""
 
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import typer
+
+from ..errors import ConfigurationError
 
 
 @contextmanager
@@ -24,12 +27,15 @@ def whole_process_waits() -> Iterator[None]:
 
 
 def ask(question: str, *, hide_input: bool = False) -> str:
-    """Return the answer that is typed.
+    """Return the answer that is typed; where standard input is no terminal, its next line.
 
     Raises:
+        ConfigurationError: that line is empty, or no text.
         KeyboardInterrupt: at the first Ctrl-C.
-        typer.Abort: at the end of input.
+        typer.Abort: at the end of what is typed.
     """
+    if not sys.stdin.isatty():
+        return _line(question.lower())
     with whole_process_waits():
         try:
             answer: str = typer.prompt(question, hide_input=hide_input, err=True)
@@ -38,3 +44,16 @@ def ask(question: str, *, hide_input: bool = False) -> str:
                 raise KeyboardInterrupt from None
             raise
         return answer
+
+
+def _line(what: str) -> str:
+    try:
+        with whole_process_waits():
+            line = sys.stdin.readline()
+        # In the C locale, bytes beyond ASCII are read as surrogates; PowerShell's pipes begin with a mark.
+        text = line.encode(errors="surrogateescape").decode("utf-8-sig").rstrip("\r\n")
+    except UnicodeError:
+        text = ""
+    if not text:
+        raise ConfigurationError(f"no {what}, or not valid text: give it at the prompt, or as a line of standard input")
+    return text

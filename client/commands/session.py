@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from ..errors import AuthRejected, AuthUnavailable, ConfigurationError
+from ..errors import AuthRejected, AuthUnavailable
 from .account import DEFAULT_AUTH_URL, Account, not_stored, readable
 from .exit_codes import Exit, run, sentence
 from .options import AsJson, Auth, CaCert, Insecure, Keyring, Name, Timeout, TokenFile
-from .prompt import ask, whole_process_waits
+from .prompt import ask
 from .report import Report, printable
 
 
@@ -35,7 +35,7 @@ def login(
     async def work() -> Exit:
         async with chosen.source(auth_url=auth or DEFAULT_AUTH_URL, bind=bind) as tokens:
             name = user or ask("User name")
-            opened = await tokens.login(name, _password())
+            opened = await tokens.login(name, ask("Password", hide_input=True))
             if tokens.stats.save_failures:
                 raise not_stored(chosen.storage())
         _say(f"logged in as {printable(opened.user.username if opened.user else name)}")
@@ -132,23 +132,6 @@ def logout(
         return Exit.OK
 
     run(work())
-
-
-def _password() -> str:
-    if sys.stdin.isatty():
-        return ask("Password", hide_input=True)
-    try:
-        # In the C locale, bytes beyond ASCII are read as surrogates; PowerShell's pipes begin with a mark.
-        with whole_process_waits():
-            line = sys.stdin.readline()
-        line = line.encode(errors="surrogateescape").decode("utf-8-sig").rstrip("\r\n")
-    except UnicodeError:
-        line = ""
-    if not line:
-        raise ConfigurationError(
-            "no password, or not valid text: give it at the prompt, or as a line of standard input"
-        )
-    return line
 
 
 def _say(sentence: str) -> None:

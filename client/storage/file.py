@@ -55,7 +55,9 @@ class FileStorage:
 
     def __init__(self, path: str | Path | None = None, *, account: str = "default") -> None:
         with at_home(_CURE):
-            self.path = default_path() if path is None else Path(path).expanduser()
+            self.path = (
+                default_path() if path is None else Path(path).expanduser().absolute()
+            )  # a daemon changes folders
         self._account = account
         self._worker = Worker()
         self._lock_worker = Worker()

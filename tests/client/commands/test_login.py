@@ -115,6 +115,17 @@ async def test_a_mark_before_a_password_is_none_of_it(run: Run, pair: Control) -
     assert Exit.OK == done.code, done.err
 
 
+async def test_user_and_password_are_lines_of_standard_input(run: Run, pair: Control) -> None:
+    """The user name first, where no option names it, whatever ends the lines and stands before them."""
+    login = ("login", "--auth", pair.auth_url)
+    done = [await run(*login, line=line) for line in (f"zs\n{PASSWORD}\n", f"\ufeffzs\r\n{PASSWORD}\r\n")]
+
+    assert [Done(Exit.OK, b"", "logged in as zs\n")] * 2 == done
+    nobody = await run(*login, line="")
+    assert (Exit.USAGE, 1) == (nobody.code, nobody.err.count("\n"))
+    assert "no user name, or not valid text" in nobody.err
+
+
 async def test_login_binds_the_session_to_a_key(run: Run, pair: Control, token_file: Path) -> None:
     """With ``--bind`` the key is made beside the token file, for its owner alone; later commands find it there."""
     options = ("login", "--auth", pair.auth_url, "--user", "zs", "--bind")

@@ -262,3 +262,16 @@ async def test_the_log_says_which_file_was_set_aside(path: Path, caplog: pytest.
         for record in caplog.records
         if record.name == "dualtoken.client"
     ] == [(logging.ERROR, True)]
+
+
+async def test_a_relative_path_counts_from_where_the_storage_was_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A daemon that changes its folder keeps its session."""
+    monkeypatch.chdir(tmp_path)
+    storage = FileStorage("tokens.json")
+    await storage.save(HERE, session("r1"))
+    monkeypatch.chdir("/")
+
+    assert session("r1") == await storage.load(HERE)
+    assert tmp_path / "tokens.json" == storage.path
