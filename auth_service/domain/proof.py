@@ -1,8 +1,9 @@
 """DPoP proofs (RFC 9449): read one, and say whether it is good for this request. No I/O.
 
 A proof shows that its sender holds a private key. Here it binds the refresh token alone (§5): access tokens stay bearer
-tokens. There is no memory of ``jti``: a proof that is sent once more comes with the same refresh token, which the
-rotation rule judges, and yields nothing new.
+tokens. There is no memory of ``jti``: a request that is sent once more comes with the same refresh token, which the
+rotation rule judges, and yields nothing new. Whoever copies proof and token goes on with both while the proof is fresh,
+as with the key; rotation finds the two.
 """
 
 import base64

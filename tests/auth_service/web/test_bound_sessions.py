@@ -94,6 +94,22 @@ async def test_a_proof_that_is_replayed_yields_nothing_new(auth: Auth) -> None:
     assert answer["refresh_token"] == again["refresh_token"]
 
 
+async def test_a_copied_proof_is_worth_the_key_while_it_is_fresh(auth: Auth) -> None:
+    """Its thief refreshes beside the owner for so long, and no longer; rotation finds the two as ever."""
+    owner = ProofMaker()
+    first = await log_in(auth, owner)
+    copied = owner.proof(auth.clock.now)
+    stolen = second = await rotate(auth, owner, first)
+    for _ in range(2):
+        status, body = await refresh(auth, stolen, copied)
+        assert 200 == status, body
+        stolen = str(body["refresh_token"])
+    auth.clock.advance(301)
+
+    assert "use_dpop_nonce" == (await refresh(auth, stolen, copied))[1]["error"]
+    assert (400, "invalid_grant", "reused") == reason_of(await refresh(auth, second, owner.proof(auth.clock.now)))
+
+
 async def test_a_proof_is_judged_before_anything_is_spent(auth: Auth) -> None:
     """A stale one is challenged, and the token is as good as before; the nonce gets in, whatever the client's clock."""
     maker = ProofMaker()
