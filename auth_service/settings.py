@@ -19,7 +19,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from yarl import URL
 
 from dualtoken_serving.origins import browser_origin
-from dualtoken_serving.settings_source import PathOfFile, ServiceSettings, load
+from dualtoken_serving.settings_source import Host, PathOfFile, ServiceSettings, load
 
 from .domain.shared_secret import secret_values
 
@@ -86,7 +86,7 @@ class Settings(ServiceSettings):
         str_strip_whitespace=True,
     )
 
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
     port: int = Field(8001, ge=0, le=65535)
     database_url: SecretStr = SecretStr("sqlite:///var/auth.db")
     accept_newer_schema: bool = False

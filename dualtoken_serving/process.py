@@ -99,7 +99,7 @@ def bind(host: str, port: int, prefix: str) -> socket.socket:
     """Return a listening socket; port 0 lets the system choose.
 
     Args:
-        host: where to listen, a name or an address.
+        host: where to listen, a name or an address; ``::`` is every address, those of IPv4 included.
         port: 0 to 65535.
         prefix: of the settings that name both.
 
@@ -108,7 +108,8 @@ def bind(host: str, port: int, prefix: str) -> socket.socket:
     """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        every = host == "::" and socket.has_dualstack_ipv6()
+        return socket.create_server((host, port), family=family, backlog=BACKLOG, dualstack_ipv6=every)
     except (OSError, UnicodeError) as exc:
         way_out = f"set {prefix}HOST or {prefix}PORT (0: any free one)"
         raise StartProblem(f"cannot listen on {host}:{port}: {_reason(exc)}: {way_out}") from None

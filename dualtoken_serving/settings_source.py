@@ -44,6 +44,14 @@ def _no_content(path: Path) -> Path:
 PathOfFile = Annotated[Path, AfterValidator(_no_content)]
 
 
+def _without_brackets(host: str) -> str:
+    return host[1:-1] if host.startswith("[") and host.endswith("]") else host
+
+
+Host = Annotated[str, AfterValidator(_without_brackets)]
+"""A name or an address, of IPv6 also as URLs write it."""
+
+
 class _Variables(EnvSettingsSource):
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         value, key, is_complex = super().get_field_value(field, field_name)

@@ -8,7 +8,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from dualtoken_serving.origins import browser_origin
-from dualtoken_serving.settings_source import PathOfFile, ServiceSettings, load
+from dualtoken_serving.settings_source import Host, PathOfFile, ServiceSettings, load
 
 from .keys.url_policy import checked_endpoint
 from .revocation.service_secret import first_value
@@ -31,7 +31,7 @@ class Settings(ServiceSettings):
         str_strip_whitespace=True,
     )
 
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
     port: int = Field(default=8002, ge=0, le=65535, description="0: a free one, named when ready")
     issuer: str = Field(default="http://localhost:8001", description="the iss that access tokens must carry")
     audience: Annotated[tuple[str, ...], NoDecode] = Field(

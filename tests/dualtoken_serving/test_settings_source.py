@@ -266,6 +266,18 @@ def test_what_stands_around_a_value_is_none_of_it(
     assert SecretStr(SECRET) == settings.service_secret
 
 
+@pytest.mark.parametrize(
+    ("written", "host"), [("[::1]", "::1"), ("[::]", "::"), ("::1", "::1"), ("localhost", "localhost")]
+)
+def test_an_address_may_stand_in_brackets(
+    prefix: str, written: str, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As URLs write one of IPv6."""
+    monkeypatch.setenv(f"{prefix}HOST", written)
+
+    assert host == settings_of(prefix).host
+
+
 @pytest.mark.parametrize("blank", ["\r", " ", "\n"])
 def test_a_blank_variable_is_an_unset_one(prefix: str, blank: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """As an empty one is: ``X=`` in a file from Windows."""

@@ -79,6 +79,14 @@ def test_a_free_port_is_chosen_by_the_system() -> None:
         assert listener.getsockname()[1] > 0
 
 
+def test_every_address_is_of_either_version() -> None:
+    """A cluster with both has probes of one, and callers of the other."""
+    with bind("::", 0, PREFIX) as listener:
+        for host in ("127.0.0.1", "::1"):
+            with socket.create_connection((host, listener.getsockname()[1])) as connection:
+                assert host in connection.getpeername()
+
+
 def test_certificates_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     """A missing or malformed certificate is one line that names both settings."""
     for content in (None, "nonsense"):
