@@ -12,6 +12,7 @@
 
 import axios from "axios";
 
+import { originAsked } from "./session/addresses.js";
 import { asksForNewToken } from "./session/challenge.js";
 
 /** @typedef {import("./silent-refresh.d.ts").Session} Session */
@@ -70,7 +71,7 @@ class Call {
     const signal = AbortSignal.any([aborted, late].filter((one) => one !== undefined));
     const replayable = !(config.data instanceof ReadableStream);
     try {
-      const settle = await this.#session.send(url, (authorization) => this.#attempt(authorization), { signal, replayable });
+      const settle = await this.#session.send(url, (authorization) => this.#attempt(url, authorization), { signal, replayable });
       return settle();
     } catch (error) {
       if (axios.isAxiosError(error)) throw error;
@@ -80,12 +81,18 @@ class Call {
     }
   }
 
-  /** Send it once. An answer that `validateStatus` takes for an error is an answer. @param {string | null} authorization */
-  async #attempt(authorization) {
+  /**
+   * Send it once. An answer that `validateStatus` takes for an error is an answer.
+   * @param {string} url @param {string | null} authorization
+   */
+  async #attempt(url, authorization) {
     const headers = new axios.AxiosHeaders(this.#config.headers);
     if (authorization !== null) headers.set("Authorization", authorization);
     const [response, settle] = await this.#sent({ ...this.#config, headers });
-    const refused = response.status === 401 && asksForNewToken(response.headers["www-authenticate"]);
+    // As in `fetch`: where a redirect led to another origin nobody has refused the token. The fetch adapter does not tell.
+    const led = response.request?.responseURL;
+    const asked = !led || originAsked(led) === originAsked(url);
+    const refused = response.status === 401 && asked && asksForNewToken(response.headers["www-authenticate"]);
     const discard = async () => response.data?.cancel?.().catch(() => {}); // a stream holds its connection
     return { answer: settle, refused, discard };
   }

@@ -34,17 +34,21 @@ _CALL = """async ([count, path, config]) => {
 @pytest_asyncio.fixture(loop_scope="session")
 async def axios_tab(context: BrowserContext, world: World, gate: Gate) -> Tab:
     """Return a tab that is logged in, on a page that finds axios; ``prepare`` attaches the session to an instance."""
-    vendor = installed() / "node_modules" / "axios" / "dist" / "esm" / "axios.js"
-    # What a bundler or an import map does.
-    own = (PACKAGE / "axios.js").read_text().replace('from "axios"', 'from "/vendor/axios.js"')
-    await context.route("**/axios.js", lambda route: route.fulfill(content_type="text/javascript", body=own))
-    await context.route("**/vendor/axios.js", lambda route: route.fulfill(path=vendor))  # asked before the one above
+    await serve_axios(context)
     tab = Tab(await context.new_page(), str(gate.url), str(world.api))
     await tab.page.goto(str(world.page / "health/live"))
     await tab.page.evaluate("(url) => { window.apiUrl = url }", tab.api)
     await tab.create_session()
     await tab.log_in()
     return tab
+
+
+async def serve_axios(context: BrowserContext) -> None:
+    """Let the pages of a context import axios, and `attach` with it: what a bundler or an import map does."""
+    vendor = installed() / "node_modules" / "axios" / "dist" / "esm" / "axios.js"
+    own = (PACKAGE / "axios.js").read_text().replace('from "axios"', 'from "/vendor/axios.js"')
+    await context.route("**/axios.js", lambda route: route.fulfill(content_type="text/javascript", body=own))
+    await context.route("**/vendor/axios.js", lambda route: route.fulfill(path=vendor))  # asked before the one above
 
 
 async def prepare(tab: Tab, adapter: str = "fetch") -> Tab:

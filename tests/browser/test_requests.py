@@ -13,6 +13,7 @@ from playwright.async_api import Browser
 from tests.browser.conftest import World
 from tests.browser.gate import Gate
 from tests.browser.tabs import DEADLINE_MS, Tab
+from tests.browser.test_axios import prepare, serve_axios
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("lasting")]
 _CORS = {"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Headers": "authorization, content-type"}
@@ -64,6 +65,20 @@ async def test_a_redirect_to_another_origin_repeats_nothing(opened: Open, gate: 
     gate.reset()
     status = await opened.tab.page.evaluate(
         "async (url) => (await session.fetch(url, { method: 'POST', body: 'x' })).status", f"{opened.ours}/moved"
+    )
+
+    assert (401, [("/moved", True), ("/refuse", False)]) == (status, opened.seen)
+    assert [] == gate.refreshes
+
+
+async def test_axios_repeats_nothing_after_a_redirect_to_another_origin(opened: Open, gate: Gate) -> None:
+    """Neither, where it sends an XMLHttpRequest."""
+    await serve_axios(opened.tab.page.context)
+    await opened.tab.log_in()
+    await prepare(opened.tab, "xhr")
+    gate.reset()
+    status = await opened.tab.page.evaluate(
+        "(url) => api.post(url, 'x').catch((error) => error.response.status)", f"{opened.ours}/moved"
     )
 
     assert (401, [("/moved", True), ("/refuse", False)]) == (status, opened.seen)
