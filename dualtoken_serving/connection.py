@@ -19,7 +19,7 @@ from multidict import istr
 
 from .cors import ORIGINS, refused_preflight
 from .error_answers import as_json, error_answer
-from .networks import network_of
+from .networks import network_of, plain_address
 from .request_times import REQUEST_TIMES, RequestTimes
 from .sampling import LogSampler
 from .telemetry import spans_of
@@ -182,9 +182,12 @@ class JsonRequestHandler(web.RequestHandler):
     def _tell_refused_page(self, request: BaseRequest) -> None:
         """Name the origin of a page that may not call, and what is missing: the browser tells its user neither."""
         refused = refused_preflight(request, *self._cors)
-        omitted = None if refused is None else self._sampler.admit(("page", network_of(request.remote or "")))
-        if refused is not None and omitted is not None:
-            log.warning("page.refused", **refused, ip=request.remote, omitted=omitted)
+        if refused is None:
+            return
+        ip = plain_address(request.remote or "")
+        omitted = self._sampler.admit(("page", network_of(ip)))
+        if omitted is not None:
+            log.warning("page.refused", **refused, ip=ip, omitted=omitted)
 
     def _end(self) -> None:
         super().close()

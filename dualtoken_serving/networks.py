@@ -6,6 +6,17 @@ import ipaddress
 _IPV6_PREFIX = 64
 
 
+def plain_address(address: str) -> str:
+    """Return IPv4 for IPv4-mapped IPv6, as a socket of both kinds names its peers (RFC 4291 §2.5.5.2)."""
+    if not address.lower().startswith("::ffff:"):
+        return address
+    try:
+        mapped = ipaddress.IPv6Address(address).ipv4_mapped
+    except ValueError:
+        return address
+    return address if mapped is None else str(mapped)
+
+
 def network_of(address: str, *, prefix: int = _IPV6_PREFIX) -> str:
     """Return the IPv6 network of *prefix* bits that *address* is in; IPv4, and what is no address, as it is."""
     try:

@@ -6,6 +6,8 @@ import re
 from aiohttp import web
 from multidict import istr
 
+from dualtoken_serving.networks import plain_address
+
 from ..settings import Network
 from .app_keys import EVENTS, SETTINGS
 
@@ -18,7 +20,7 @@ def client_address(request: web.Request) -> str:
     """Return the nearest address that is not one of ``AUTH_TRUSTED_PROXIES``."""
     trusted, peer = request.app[SETTINGS].trusted_proxies, request.remote or ""
     if _FORWARDED not in request.headers:
-        return _plain(peer)
+        return plain_address(peer)
     hops = [hop.strip() for line in request.headers.getall(_FORWARDED) for hop in line.split(",")]
     if is_overlooked_proxy(peer, trusted):
         request.app[EVENTS].proxy_untrusted(peer)
@@ -27,21 +29,13 @@ def client_address(request: web.Request) -> str:
 
 def is_overlooked_proxy(peer: str, trusted: tuple[Network, ...]) -> bool:
     """Whether a forwarding peer is probably an unconfigured proxy: all of its callers count as one."""
-    address = _plain(peer)
+    address = plain_address(peer)
     return _is_address(address) and ipaddress.ip_address(address).is_private and not _is_within(address, trusted)
 
 
 def _bare(hop: str) -> str:
     found = _WITH_PORT.fullmatch(hop)
-    return _plain((found["v4"] or found["v6"]) if found else hop)
-
-
-def _plain(address: str) -> str:
-    """Return IPv4 for IPv4-mapped IPv6, as a socket of both kinds names its peers (RFC 4291 §2.5.5.2)."""
-    if not address.lower().startswith("::ffff:") or not _is_address(address):
-        return address
-    mapped = ipaddress.IPv6Address(address).ipv4_mapped
-    return address if mapped is None else str(mapped)
+    return plain_address((found["v4"] or found["v6"]) if found else hop)
 
 
 def nearest_untrusted(peer: str, forwarded: list[str], trusted: tuple[Network, ...]) -> str:
@@ -49,7 +43,7 @@ def nearest_untrusted(peer: str, forwarded: list[str], trusted: tuple[Network, .
 
     What lies beyond the first untrusted address was written by a stranger and proves nothing.
     """
-    nearest = _plain(peer)
+    nearest = plain_address(peer)
     for hop in map(_bare, reversed(forwarded)):
         if not _is_within(nearest, trusted) or not _is_address(hop):
             break
