@@ -179,18 +179,19 @@ class Issuers:
 
 async def _get(http: aiohttp.ClientSession, url: URL) -> bytes:
     """Return a document. No redirect is followed, so that no other host is ever asked. Raises: ValueError."""
+    named = url.with_query(None)  # for the log: a signed URL is a key to what it names
     try:
         async with http.get(url, allow_redirects=False) as answer:
             if answer.status != 200:
-                raise ValueError(f"{url}: status {answer.status}")
+                raise ValueError(f"{named}: status {answer.status}")
             if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
-                raise ValueError(f"{url}: compressed, which was not requested")
+                raise ValueError(f"{named}: compressed, which was not requested")
             data = bytearray()
             async for chunk in answer.content.iter_chunked(MAX_BYTES):
                 data += chunk
                 if len(data) > MAX_BYTES:
-                    raise ValueError(f"{url}: larger than {MAX_BYTES} bytes")
+                    raise ValueError(f"{named}: larger than {MAX_BYTES} bytes")
     except (aiohttp.ClientError, OSError, UnicodeError) as exc:
         # TimeoutError is an OSError; a host name that cannot be encoded, a UnicodeError.
-        raise ValueError(f"{url}: {type(exc).__name__}") from None
+        raise ValueError(f"{named}: {type(exc).__name__}") from None
     return bytes(data).removeprefix(BOM_UTF8)  # as some editors begin a file that is published

@@ -28,7 +28,7 @@ class JwksUrl:
     def __init__(self, url: str, *, interval_s: float = INTERVAL_S, timeout_s: float = FETCH_TIMEOUT_S) -> None:
         self._url = checked_endpoint(url)
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
-        self.name = url
+        self.name = str(self._url.with_query(None))  # for the log: a signed URL is a key to what it names
         self.interval_s = interval_s
 
     async def fetch(self) -> KeySet:

@@ -182,6 +182,13 @@ async def test_what_is_no_key_set_is_refused(issuer: Issuer, answer: web.Respons
     assert await keys.find(issuer.jwk["kid"], "ES256")
 
 
+async def test_a_signed_url_is_not_told(issuer: Issuer) -> None:
+    """Whoever reads the log must not fetch by it."""
+    issuer.answer = web.Response(status=403)
+
+    assert f"{issuer.url}/jwks: status 403" == await problem_of(keys_of(issuer, jwks_uri=f"{issuer.url}/jwks?sig=x"))
+
+
 async def test_a_mark_before_a_set_is_none_of_it(issuer: Issuer) -> None:
     """Some editors begin a file so that is then published."""
     issuer.answer = web.Response(body=b"\xef\xbb\xbf" + json.dumps({"keys": issuer.published}).encode())

@@ -51,6 +51,20 @@ async def test_a_set_is_taken_by_either_name(media_type: str) -> None:
     assert ["k1"] == list(keys.keys)
 
 
+async def test_a_signed_url_is_not_told() -> None:
+    """Whoever reads the log must not fetch by it; what is signed is asked for all the same."""
+
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(status=200 + len(request.query["sig"]))
+
+    async with serving(_application(handler)) as url:
+        source = JwksUrl(str(url.with_path("/jwks.json").with_query(sig="secret")))
+        with pytest.raises(KeySetRefused, match="status 206") as refused:
+            await source.fetch()
+
+    assert ("secret" in source.name, "secret" in str(refused.value)) == (False, False)
+
+
 async def test_a_mark_before_a_set_is_none_of_it() -> None:
     """Some editors begin a file so that is then published."""
     async with serving(_application(_answer("\ufeff" + json.dumps({"keys": [PUBLIC.jwk]})))) as url:
