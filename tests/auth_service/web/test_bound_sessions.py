@@ -191,14 +191,16 @@ async def test_the_cookie_of_a_bound_session_needs_its_proof(start_auth: StartAu
 
 
 async def test_a_log_out_asks_for_no_proof(auth: Auth) -> None:
-    """Who holds a token may end its session, and nothing else."""
+    """Whoever holds a token may end its session, or all of its user's, and do nothing else."""
     maker = ProofMaker()
-    token = await log_in(auth, maker)
-    answer = await auth.post("/logout", {"token": token})
-    after = await refresh(auth, token, maker.proof(auth.clock.now))
+    tokens = [await log_in(auth, maker) for _ in range(3)]
+    await auth.post("/logout", {"token": tokens[0]})
+    one = [(await refresh(auth, token, maker.proof(auth.clock.now)))[0] for token in tokens]
+    await auth.post("/logout", {"token": tokens[1], "everywhere": True})
+    every = [reason_of(await refresh(auth, token, maker.proof(auth.clock.now))) for token in tokens[1:]]
 
-    assert 200 == answer.status
-    assert (400, "invalid_grant", "revoked") == reason_of(after)
+    assert [400, 200, 200] == one
+    assert [(400, "invalid_grant", "revoked")] * 2 == every
 
 
 async def test_sessions_need_a_key_where_the_operator_says_so(start_auth: StartAuth) -> None:
