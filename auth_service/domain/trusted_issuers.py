@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+import re
 from codecs import BOM_UTF8
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self
@@ -19,6 +20,8 @@ from .scopes import Scope
 MAX_AGE_S: Final = 300
 """How old an assertion may be, unless its entry says otherwise."""
 LONGEST_AGE_S: Final = 86_400
+_OF_ADDED_USERS: Final = re.compile("[0-9a-f]{,32}")
+"""How an id may begin that ``users add`` makes: an issuer that lies must not speak of such a user."""
 
 
 def _as_tokens_write_it(text: str) -> str:
@@ -88,6 +91,8 @@ class TrustedIssuer(BaseModel):
     def _maps_what_is_used(self) -> Self:
         if len(self.issuer) > MAX_NAME // 2 and self.prefix is None:
             raise ValueError("the issuer is too long to prefix a sub: set prefix")
+        if self.prefix is not None and _OF_ADDED_USERS.fullmatch(self.prefix):
+            raise ValueError("prefix: users that are added here have ids that begin so: end it with a sign such as |")
         if self.unknown_users == "refuse" and (self.username is not None or self.scope):
             raise ValueError('username and scope are of users that are created: set unknown_users to "create"')
         return self

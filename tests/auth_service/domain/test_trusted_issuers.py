@@ -61,6 +61,8 @@ def test_what_is_left_out_is_cautious() -> None:
         ({**GOOGLE, "max_age_s": "300"}, "max_age_s"),
         ({**GOOGLE, "unknown_users": "maybe"}, "unknown_users"),
         ({**GOOGLE, "prefix": ""}, "prefix"),
+        ({**GOOGLE, "prefix": "e"}, "users that are added here"),
+        ({**GOOGLE, "prefix": "0badcafe"}, "users that are added here"),
         ({**GOOGLE, "scope": "read"}, "unknown_users"),
         ({**GOOGLE, "unknown_users": "create", "scope": '"'}, "scope"),
         ({**GOOGLE, "issuer": f"https://{'a.' * 70}example"}, "too long"),
