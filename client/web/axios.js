@@ -20,6 +20,7 @@ import { asksForNewToken } from "./session/challenge.js";
 /** @typedef {import("axios").AxiosResponse} AxiosResponse */
 
 const attached = new WeakSet();
+const bare = new axios.Axios({}); // the defaults stand in a request's own configuration, unless an interceptor dropped them
 
 /** @type {typeof import("./axios.d.ts").attach} */
 export function attach(instance, session) {
@@ -27,7 +28,7 @@ export function attach(instance, session) {
   attached.add(instance);
   const interceptor = instance.interceptors.request.use((config) => {
     const adapter = axios.getAdapter(config.adapter ?? instance.defaults.adapter);
-    return { ...config, adapter: (/** @type {Config} */ sent) => new Call(instance, session, adapter, sent).run() };
+    return { ...config, adapter: (/** @type {Config} */ sent) => new Call(session, adapter, sent).run() };
   });
   return () => {
     instance.interceptors.request.eject(interceptor);
@@ -49,14 +50,12 @@ function check(instance) {
 
 /** One request, with its repetitions. */
 class Call {
-  #instance;
   #session;
   #adapter;
   #config;
 
-  /** @param {import("axios").AxiosInstance} instance @param {Session} session @param {import("axios").AxiosAdapter} adapter @param {Config} config */
-  constructor(instance, session, adapter, config) {
-    this.#instance = instance;
+  /** @param {Session} session @param {import("axios").AxiosAdapter} adapter @param {Config} config */
+  constructor(session, adapter, config) {
     this.#session = session;
     this.#adapter = adapter;
     this.#config = config;
@@ -66,7 +65,7 @@ class Call {
   async run() {
     const config = this.#config;
     if (config.headers.has("Authorization") || config.auth) return this.#adapter(config);
-    const url = this.#instance.getUri(config);
+    const url = bare.getUri(config);
     const [aborted, late] = [abortedBy(config), lateAfter(config.timeout)];
     const signal = AbortSignal.any([aborted, late].filter((one) => one !== undefined));
     const replayable = !(config.data instanceof ReadableStream);
@@ -124,7 +123,7 @@ function abortedBy({ signal, cancelToken }) {
 
 /** The time that a request has includes its waiting for a refresh. @param {number | undefined} timeoutMs */
 function lateAfter(timeoutMs) {
-  return timeoutMs ? AbortSignal.timeout(timeoutMs) : undefined;
+  return timeoutMs && timeoutMs > 0 && timeoutMs < Infinity ? AbortSignal.timeout(timeoutMs) : undefined;
 }
 
 /** @param {Config} config */

@@ -202,7 +202,10 @@ async def test_giving_up_is_axioss_own(axios_tab: Tab, gate: Gate, adapter: str)
 @pytest.mark.usefixtures("lasting")
 @pytest.mark.parametrize("adapter", ADAPTERS)
 async def test_who_gets_a_token(axios_tab: Tab, world: World, adapter: str) -> None:
-    """The session's origins alone; a request with an Authorization or credentials of its own keeps them."""
+    """The session's origins alone; a request with an Authorization or credentials of its own keeps them.
+
+    What an interceptor makes of the address counts.
+    """
     tab = await prepare(axios_tab, adapter)
     sent: dict[str, str | None] = {}
 
@@ -219,6 +222,9 @@ async def test_who_gets_a_token(axios_tab: Tab, world: World, adapter: str) -> N
                api.get(`${page}/health/live?foreign`),
              ];
              await Promise.allSettled(settled);
+             const dropping = api.interceptors.request.use((config) => ({ ...config, baseURL: undefined }));
+             await api.get("/health/live?dropped").catch(() => {});
+             api.interceptors.request.eject(dropping);
              detach();
              await api.get("/home?detached").catch(() => {});
            }""",
@@ -227,8 +233,17 @@ async def test_who_gets_a_token(axios_tab: Tab, world: World, adapter: str) -> N
     token = await tab.page.evaluate("() => session.token()")
 
     assert {
-        "plain": f"Bearer {token}", "own": "Bearer mine", "basic": "Basic YTpi", "foreign": None, "detached": None,
-    } == {name: sent[name] for name in ("plain", "own", "basic", "foreign", "detached")}  # fmt: skip
+        "plain": f"Bearer {token}", "own": "Bearer mine", "basic": "Basic YTpi",
+        "foreign": None, "dropped": None, "detached": None,
+    } == {name: sent[name] for name in ("plain", "own", "basic", "foreign", "dropped", "detached")}  # fmt: skip
+
+
+@pytest.mark.usefixtures("lasting")
+async def test_a_timeout_that_is_no_time_is_none(axios_tab: Tab) -> None:
+    """As the transport itself has it."""
+    tab = await prepare(axios_tab, "xhr")
+
+    assert [OK] == await call(tab, timeout=-1)
 
 
 @pytest.mark.usefixtures("lasting")
