@@ -2,7 +2,6 @@
 
 import ipaddress
 import re
-import re
 from codecs import BOM_UTF8
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self
