@@ -160,6 +160,10 @@ def respelled(credentials: str) -> str:
 
 
 def _key_source(keys: str | Path | Mapping[str, Any] | KeySet | None, jwks_url: str | None) -> KeySource:
+    if isinstance(keys, str) and keys.lstrip().startswith(("{", "[")):
+        raise ValueError(
+            "keys: a text names a file; hand over a JWK Set as json.loads() reads it"
+        )  # not quoted: secrets
     if keys is not None and jwks_url is None:
         return KeyFile(keys) if isinstance(keys, str | Path) else InMemory(keys)
     if jwks_url is not None and keys is None:

@@ -39,3 +39,12 @@ def test_an_unusable_set_is_named_where_it_is_given(keys: dict[str, Any], proble
     """Not at the first request, and without the key."""
     with pytest.raises(ValueError, match=problem):
         Bearer(issuer=ISSUER, audience=AUDIENCE, keys=keys)
+
+
+@pytest.mark.parametrize("text", ['{"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}', ' [{"kty": "oct", "k": "c2VjcmV0"}]'])
+def test_a_set_as_text_is_no_path_that_is_told(text: str) -> None:
+    """A text names a file, and a file that cannot be read is named in the log: with the keys, here."""
+    with pytest.raises(ValueError, match="keys: a text names a file") as caught:
+        Bearer(issuer=ISSUER, audience=AUDIENCE, keys=text)
+
+    assert "c2VjcmV0" not in str(caught.value)
