@@ -7,6 +7,8 @@ metrics before anything imports ``prometheus_client``.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from .frameworks import needing_the_extra
+
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
@@ -19,13 +21,8 @@ else:  # hidden from type checkers, which would take any name for one that is he
     def __getattr__(name: str) -> object:
         if name not in _WHERE:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        try:
+        with needing_the_extra(name):
             return getattr(import_module(f".{_WHERE[name]}", __name__), name)
-        except ModuleNotFoundError as missing:
-            if (missing.name or "").startswith(__name__):
-                raise
-            needs = "pip install 'dualtoken[resource]'"
-            raise ImportError(f"{name} needs an extra: {needs} (no {missing.name})") from None
 
 
 _WHERE = {

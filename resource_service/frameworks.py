@@ -1,4 +1,4 @@
-"""Reports a missing or outdated framework in one line."""
+"""Reports a missing or outdated framework, or a missing extra, in one line."""
 
 import re
 from collections.abc import Iterator
@@ -29,3 +29,22 @@ def needed(library: str, least: tuple[int, int], *, by: str) -> Iterator[None]:
         yield
     except ImportError as missing:
         raise ImportError(f"{problem}: {cure} ({missing})") from None
+
+
+@contextmanager
+def needing_the_extra(name: str) -> Iterator[None]:
+    """Import what the extra of this package brings, in the body of this context.
+
+    Args:
+        name: what needs it.
+
+    Raises:
+        ImportError: a library is not there; the text names the cure.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as missing:
+        library = missing.name or ""
+        if library.startswith(__package__):
+            raise
+        raise ImportError(f"{name} needs an extra: pip install 'dualtoken[resource]' (no {library})") from None

@@ -11,6 +11,9 @@
 From then on every route needs an access token, and finds who calls in ``scope["state"]["claims"]``.
 """
 
-from .middleware import BearerMiddleware, Refused, claims_of, require
+from ..frameworks import needing_the_extra
+
+with needing_the_extra(__name__):
+    from .middleware import BearerMiddleware, Refused, claims_of, require
 
 __all__ = ["BearerMiddleware", "Refused", "claims_of", "require"]

@@ -53,6 +53,10 @@ def test_the_command_line_alone_names_what_more_a_command_needs(
             "ImportError: Bearer needs an extra: pip install 'dualtoken[resource]'",
         ),
         (
+            "from dualtoken.resource_service.asgi import BearerMiddleware",
+            "ImportError: dualtoken.resource_service.asgi needs an extra: pip install 'dualtoken[resource]'",
+        ),
+        (
             "from dualtoken.client import KeyringStorage; KeyringStorage()",
             "StorageError: the key ring needs an extra: pip install 'dualtoken[keyring]'",
         ),
