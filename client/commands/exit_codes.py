@@ -70,10 +70,13 @@ def run(work: Coroutine[Any, Any, Exit]) -> NoReturn:
             sys.exit(Exit.TERMINATED)
         interrupt(signal.SIGINT, None)
 
-    for name in _endings():
-        signal.signal(name, end)
+    runner = asyncio.Runner()
+    runner.get_loop()  # half a loop could not even be closed
     try:
-        code = asyncio.run(work)
+        with _ctrl_c_interrupts(), runner:
+            for name in _endings():
+                signal.signal(name, end)
+            code = runner.run(work)
         sys.stdout.flush()
     except KeyboardInterrupt:
         code = Exit.TERMINATED if is_told else Exit.INTERRUPTED
@@ -87,6 +90,19 @@ def run(work: Coroutine[Any, Any, Exit]) -> NoReturn:
         code = known
         sys.stderr.write(f"dualtoken: {printable(sentence(error))}\n")
     sys.exit(code)
+
+
+@contextmanager
+def _ctrl_c_interrupts() -> Iterator[None]:
+    """Have Ctrl-C interrupt what runs, where before and after it ends the process at once."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def code_of(error: Exception) -> Exit | None:

@@ -104,6 +104,25 @@ app({arguments})
     assert code == process.returncode
 
 
+def test_ctrl_c_before_a_command_runs_leaves_no_trace() -> None:
+    """While it is imported, say: the process ends as by any signal."""
+    program = f"""
+import os, sys
+from dualtoken.client.__main__ import main
+
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "dualtoken.client.commands.command_line":
+            os.kill(os.getpid(), {int(signal.SIGINT)})
+
+sys.meta_path.insert(0, Finder())
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+
+    assert (-signal.SIGINT, b"") == (done.returncode, done.stderr)
+
+
 def test_sigterm_counts_where_ctrl_c_is_ignored() -> None:
     """As in the background of a shell's script."""
     work = "async def work():\n    print('runs', flush=True)\n    await asyncio.sleep(600)\n"
