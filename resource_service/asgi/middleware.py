@@ -25,6 +25,7 @@ GUARD: Final = "dualtoken.guard"
 """The key of the guard in a scope."""
 UNAUTHORIZED: Final = 3000
 """The close code of a WebSocket without good credentials (IANA's WebSocket Close Code Number Registry)."""
+_HANDSHAKE: Final = "dualtoken.handshake"  # the key of that of a WebSocket in a scope
 _HANDLERS: Final = "starlette.exception_handlers"  # of the innermost application, by class and by status
 _RESPONSE: Final = "websocket.http.response"  # ASGI's extension: a refused handshake may have an answer
 
@@ -91,7 +92,7 @@ class BearerMiddleware(Guard):
         # A server lets nobody answer an HTTP request twice: to look at each message here would cost a hundredth of it.
         handshake = None
         if kind == "websocket":
-            handshake = _Handshake(receive, send)
+            handshake = guarded[_HANDSHAKE] = _Handshake(scope, receive, send)
             receive, send = handshake.receive, handshake.send
         try:
             try:
@@ -106,7 +107,7 @@ class BearerMiddleware(Guard):
             elif handshake.is_answered:
                 raise
             else:
-                await handshake.refuse(scope, refused.refusal)
+                await handshake.refuse(refused.refusal)
 
     async def _look_again(self, guarded: Scope, values: Sequence[str], error: ResourceError) -> None:
         """Accept a request that needs no token, or whose token is good after all.
@@ -175,27 +176,32 @@ class _Handshake:
     """Records how far a WebSocket has come: once it has been answered, it can no longer be refused.
 
     Attributes:
-        is_answered: whether the application has sent something.
+        is_answered: whether something has been sent.
+        verdict: what the application was told; a framework that closes for it (Litestar does) means this answer.
     """
 
-    def __init__(self, receive: Receive, send: Send) -> None:
-        self._receive, self._send = receive, send
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._scope, self._receive, self._send = scope, receive, send
         self._is_received = False
         self.is_answered = False
+        self.verdict: Refusal | None = None
 
     def receive(self) -> Awaitable[Message]:
         self._is_received = True
         return self._receive()
 
     def send(self, message: Message) -> Awaitable[None]:
+        if self.verdict is not None and not self.is_answered and message["type"] == "websocket.close":
+            return self.refuse(self.verdict)
         self.is_answered = True
         return self._send(message)
 
-    async def refuse(self, scope: Scope, refusal: Refusal) -> None:
+    async def refuse(self, refusal: Refusal) -> None:
         """Answer the handshake; the application may have received it before it refused."""
+        self.is_answered = True
         if not self._is_received:
             await self._receive()  # websocket.connect
-        if _RESPONSE in (scope.get("extensions") or {}):
+        if _RESPONSE in (self._scope.get("extensions") or {}):
             await _refuse(self._send, refusal, kind=_RESPONSE)
         else:
             await self._send({"type": "websocket.close", "code": UNAUTHORIZED, "reason": ""})
@@ -236,9 +242,11 @@ def require(scope: Mapping[str, Any], needed: Needed | None = None) -> Claims:
 
 
 def _refused(scope: Mapping[str, Any], refusal: Refusal) -> Refused:
-    """Return the exception, and register its answer with Starlette: a mounted application would answer 500."""
+    """Return the exception, and register its answer with frameworks, which would make one of their own."""
     handlers: dict[Any, Any] = scope.get(_HANDLERS, ({},))[0]
     handlers.setdefault(Refused, _as_starlette_does)
+    if _HANDSHAKE in scope:
+        scope[_HANDSHAKE].verdict = refusal
     return Refused(refusal)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import aiohttp
 import fastapi
+import litestar
 import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -244,6 +245,25 @@ async def _too_late(scope: Any, _receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"9")]})
         await send({"type": "http.response.body", "body": b"half", "more_body": True})
     require(scope, "admin")
+
+
+@litestar.websocket("/socket")
+async def _litestar_socket(socket: litestar.WebSocket[Any, Any, Any]) -> None:
+    require(socket.scope, "write")
+    await socket.accept()
+
+
+@pytest.mark.parametrize(("token", "status"), [(None, 401), (KEY.token(scope="read"), 403)])
+async def test_litestar_refuses_a_websocket_as_the_guard_does(token: str | None, status: int) -> None:
+    """It closes for each exception, which a server answers with a bare 403."""
+    app = BearerMiddleware(litestar.Litestar([_litestar_socket], logging_config=None), public=["/socket"], **GUARDED)
+    async with served(app) as url, aiohttp.ClientSession() as http:
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await http.ws_connect(url / "socket", headers=bearer(token) if token else {})
+
+    assert status == refused.value.status
+    assert refused.value.headers is not None
+    assert refused.value.headers["WWW-Authenticate"].startswith("Bearer realm=")
 
 
 async def _after_the_opening(scope: Any, receive: Any, _send: Any) -> None:
