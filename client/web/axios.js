@@ -20,7 +20,6 @@ import { asksForNewToken } from "./session/challenge.js";
 /** @typedef {import("axios").AxiosResponse} AxiosResponse */
 
 const attached = new WeakSet();
-const bare = new axios.Axios({}); // the defaults stand in a request's own configuration, unless an interceptor dropped them
 
 /** @type {typeof import("./axios.d.ts").attach} */
 export function attach(instance, session) {
@@ -65,7 +64,7 @@ class Call {
   async run() {
     const config = this.#config;
     if (config.headers.has("Authorization") || config.auth) return this.#adapter(config);
-    const url = bare.getUri(config);
+    const url = new axios.Axios({}).getUri(config); // without defaults: an interceptor may have dropped them
     const [aborted, late] = [abortedBy(config), lateAfter(config.timeout)];
     const signal = AbortSignal.any([aborted, late].filter((one) => one !== undefined));
     const replayable = !(config.data instanceof ReadableStream);
