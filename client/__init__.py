@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     )
     from .middleware import BearerAuth, TokenProvider
     from .proof_keys import MemoryProofKey, ProofKey
+    from .refresh.callbacks import Callback
     from .source import TokenSource
     from .stats import Stats
     from .storage import Storage, StoredSession
     from .storage.file import FileStorage
+    from .storage.file_proof_key import FileProofKey
     from .storage.memory import MemoryStorage
     from .storage.system_keyring import KeyringProofKey, KeyringStorage
     from .tokens import Tokens, User
@@ -45,6 +47,7 @@ _WHERE = {
     "AuthRejected": "errors",
     "AuthUnavailable": "errors",
     "BearerAuth": "middleware",
+    "Callback": "refresh.callbacks",
     "ClientError": "errors",
     "ConfigurationError": "errors",
     "FileProofKey": "storage.file_proof_key",
@@ -73,6 +76,7 @@ __all__ = [
     "AuthRejected",
     "AuthUnavailable",
     "BearerAuth",
+    "Callback",
     "ClientError",
     "ConfigurationError",
     "FileProofKey",
