@@ -13,6 +13,7 @@ from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
+from starlette.testclient import TestClient
 from yarl import URL
 
 from dualtoken.resource_service.asgi import BearerMiddleware, require
@@ -367,3 +368,16 @@ async def test_claims_of_one_request_are_not_the_next_ones() -> None:
         unknown = await (await http.get(url)).json()
 
     assert ("user-1", "nobody") == (known, unknown)
+
+
+def test_tests_may_override_the_dependencies() -> None:
+    """On routes that need no token there; the guard stays in its place."""
+    may_write = requires("write")
+    app = fastapi.FastAPI()
+    app.add_middleware(BearerMiddleware, public=[lambda _scope: True], **GUARDED)
+    app.post("/notes", dependencies=[fastapi.Depends(may_write)])(lambda: "written")
+    with TestClient(app) as client:
+        refused = client.post("/notes").status_code
+        app.dependency_overrides[may_write] = lambda: None
+
+        assert (401, "written") == (refused, client.post("/notes").json())
