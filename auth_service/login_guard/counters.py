@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar, cast
+from urllib.parse import urlsplit
 
 import structlog
 from limits import RateLimitItem
@@ -16,6 +17,7 @@ from ..errors import StartupError
 
 log = structlog.get_logger(__name__)
 _TIMEOUT_S = 1.0
+_REDIS_PORT = 6379
 _PAUSE_S = 1.0  # before a Redis that failed is asked again: a log-in then waits for it once a second at most
 _REDIS_ROUNDING_S = 0.5  # its TTL is rounded to the nearest second: never tell anybody to come too early
 T = TypeVar("T")
@@ -88,7 +90,7 @@ def _redis(url: str) -> RedisStorage:
 
     try:
         storage = storage_from_string(
-            f"async+{url}",
+            f"async+{_with_port(url)}",
             implementation="redispy",
             wrap_exceptions=True,
             socket_timeout=_TIMEOUT_S,
@@ -97,5 +99,14 @@ def _redis(url: str) -> RedisStorage:
             retry=Retry(NoBackoff(), 1),  # type: ignore[arg-type] # handed on to the client as it is
         )
     except Exception as exc:  # the library raises its own and its drivers' kinds
-        raise StartupError(f"AUTH_LIMITS_URL: {type(exc).__name__}") from None
+        problem = f"must be memory:// or redis://host:6379/0 ({type(exc).__name__})"
+        raise StartupError(f"AUTH_LIMITS_URL: {problem}") from None
     return cast(RedisStorage, storage)
+
+
+def _with_port(url: str) -> str:
+    """Return *url* with a port: its own, or that of Redis, which the library asks for. Raises: ValueError."""
+    parts = urlsplit(url)
+    if not parts.hostname or parts.port is not None:
+        return url
+    return parts._replace(netloc=f"{parts.netloc.removesuffix(':')}:{_REDIS_PORT}").geturl()

@@ -74,8 +74,39 @@ async def test_while_redis_is_away_each_process_counts_for_itself(redis: RedisSe
                 await asyncio.sleep(0.05)
 
 
-@pytest.mark.parametrize("url", ["", "memory", "mongodb://x", "http://x", "redis", "file:///etc/passwd"])
+@pytest.mark.parametrize(
+    ("url", "asked"),
+    [
+        ("redis://redis/0", "redis://redis:6379/0"),
+        ("rediss://zs:p%40@redis:/2?x=1", "rediss://zs:p%40@redis:6379/2?x=1"),
+        ("redis://[::1]", "redis://[::1]:6379"),
+        ("redis://redis:7000/0", "redis://redis:7000/0"),
+    ],
+)
+def test_the_port_of_redis_goes_without_saying(monkeypatch: pytest.MonkeyPatch, url: str, asked: str) -> None:
+    """As for all that take such a URL."""
+    made: list[str] = []
+    monkeypatch.setattr(f"{Counters.__module__}.storage_from_string", lambda text, **_options: made.append(text))
+    Counters(url)
+
+    assert [f"async+{asked}"] == made
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://redis:port/0",
+        "redis://:secret@[::1",
+        "",
+        "memory",
+        "mongodb://x",
+        "http://x",
+        "redis",
+        "file:///etc/passwd",
+    ],
+)
 def test_another_storage_is_named(url: str) -> None:
     """Only memory and Redis count."""
-    with pytest.raises(StartupError, match="AUTH_LIMITS_URL"):
+    with pytest.raises(StartupError, match="AUTH_LIMITS_URL: must be memory:// or redis://") as caught:
         Counters(url)
+    assert "secret" not in str(caught.value)
