@@ -1,6 +1,6 @@
 """The location of the key of bound sessions."""
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, StorageError
 from ..proof_keys import MemoryProofKey, ProofKey, key_path
 from . import Storage
 from .memory import MemoryStorage
@@ -39,7 +39,11 @@ def existing_proof_key(storage: Storage) -> ProofKey | None:
     from .system_keyring import KeyringStorage
 
     if isinstance(storage, FileStorage):
-        exists = key_path(storage.path).exists()
+        path = key_path(storage.path)
+        try:
+            exists = path.exists()
+        except OSError as error:
+            raise StorageError(f"{path} cannot be read: {error.strerror}") from error
     else:
         exists = isinstance(storage, KeyringStorage) and storage.has_proof_key()
     return proof_key_beside(storage) if exists else None

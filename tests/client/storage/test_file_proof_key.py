@@ -18,8 +18,9 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from dualtoken.client import FileProofKey, StorageError
+from dualtoken.client import FileProofKey, FileStorage, StorageError
 from dualtoken.client.proof_keys import key_path, thumbprint
+from dualtoken.client.storage.proof_key import existing_proof_key
 
 MAKE = (
     "import sys; from dualtoken.client import FileProofKey; from dualtoken.client.proof_keys import thumbprint;"
@@ -115,3 +116,9 @@ def pem_of(kind: str) -> bytes:
         return b"-----BEGIN PRIVATE KEY-----\n" + text + b"-----END PRIVATE KEY-----\n"
     protection = BestAvailableEncryption(b"secret") if kind == "encrypted" else NoEncryption()
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, protection)
+
+
+def test_a_key_that_cannot_be_looked_for_is_told(tmp_path: Path) -> None:
+    """It is not taken for one that is lost, which would end its session: here its name is too long for the disk."""
+    with pytest.raises(StorageError, match="cannot be read: File name too long"):
+        existing_proof_key(FileStorage(tmp_path / ("x" * 250)))
