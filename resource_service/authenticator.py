@@ -141,6 +141,7 @@ class Authenticator:
                 yield
         finally:
             self.is_running = False
+            self.keys.forget()
 
     @contextlib.asynccontextmanager
     async def _kept_current(self) -> AsyncIterator[None]:

@@ -94,6 +94,12 @@ class Keys:
             if not keys.keys:
                 log.error("keys.gone", source=self.source.name)
 
+    def forget(self) -> None:
+        """Use no key any more: nobody would notice that it was withdrawn."""
+        if self.current is not None:
+            self.current = None
+            self._use(KeySet({}, secret=False))
+
     def _tell(self, passed_over: tuple[str, ...]) -> None:
         """Say what is wrong with keys of a set that is used all the same: once, not at every look."""
         if passed_over != self._told:

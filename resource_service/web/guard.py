@@ -101,7 +101,7 @@ class Guard:
         if not self.authenticator.is_running:
             raise RuntimeError(
                 f"{type(self).__name__}: its keys are neither loaded nor kept current, since it was not started with "
-                f"the application: {self.cure}"
+                f"the application, or has ended: {self.cure}"
             )
         credentials = respelled(only(values))
         if credentials == values[0] and not isinstance(error, UnknownKey):

@@ -105,6 +105,21 @@ async def test_the_server_hears_of_the_end_when_the_guard_has_ended(app: Any) ->
     assert [("lifespan.startup.complete", True), ("lifespan.shutdown.complete", False)] == sent
 
 
+async def _live_briefly(scope: Any, receive: Any, send: Any) -> None:
+    if scope["type"] == "lifespan":
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        raise OSError("a task of the application has failed")
+    await JSONResponse({})(scope, receive, send)
+
+
+async def test_a_lifespan_that_breaks_off_leaves_no_key_in_use() -> None:
+    """Servers go on without it, and nobody would notice that a key was withdrawn."""
+    guarded = BearerMiddleware(_live_briefly, **GUARDED)
+    async with served(guarded) as url, aiohttp.ClientSession() as http:
+        assert 500 == (await told(http, url, **bearer(KEY.token())))[0]
+
+
 async def test_without_a_lifespan_it_says_so() -> None:
     """A verdict would stand on keys that nobody loaded: the error names the cure, and nobody gets in."""
     async with served(of_starlette(), lifespan="off") as url, aiohttp.ClientSession() as http:
