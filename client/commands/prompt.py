@@ -30,30 +30,38 @@ def ask(question: str, *, hide_input: bool = False) -> str:
     """Return the answer that is typed; where standard input is no terminal, its next line.
 
     Raises:
-        ConfigurationError: that line is empty, or no text.
+        ConfigurationError: it is empty, or no text.
         KeyboardInterrupt: at the first Ctrl-C.
         typer.Abort: at the end of what is typed.
     """
-    if not sys.stdin.isatty():
-        return _line(question.lower())
     with whole_process_waits():
         try:
-            answer: str = typer.prompt(question, hide_input=hide_input, err=True)
-        except typer.Abort as abort:
-            if isinstance(abort.__context__, KeyboardInterrupt):
-                raise KeyboardInterrupt from None
-            raise
-        return answer
+            answer = _typed(question, hide_input=hide_input) if sys.stdin.isatty() else sys.stdin.readline()
+        except UnicodeError:
+            answer = ""
+    return text(answer.rstrip("\r\n"), question.lower())
 
 
-def _line(what: str) -> str:
+def _typed(question: str, *, hide_input: bool) -> str:
     try:
-        with whole_process_waits():
-            line = sys.stdin.readline()
-        # In the C locale, bytes beyond ASCII are read as surrogates; PowerShell's pipes begin with a mark.
-        text = line.encode(errors="surrogateescape").decode("utf-8-sig").rstrip("\r\n")
+        answer: str = typer.prompt(question, hide_input=hide_input, err=True)
+    except typer.Abort as abort:
+        if isinstance(abort.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise
+    return answer
+
+
+def text(given: str, what: str) -> str:
+    """Return what was meant: in the C locale, bytes beyond ASCII are surrogates; PowerShell begins with a mark.
+
+    Raises:
+        ConfigurationError: it is empty, or no text.
+    """
+    try:
+        meant = given.encode(errors="surrogateescape").decode("utf-8-sig")
     except UnicodeError:
-        text = ""
-    if not text:
+        meant = ""
+    if not meant:
         raise ConfigurationError(f"no {what}, or not valid text: give it at the prompt, or as a line of standard input")
-    return text
+    return meant

@@ -10,7 +10,7 @@ from ..errors import AuthRejected, AuthUnavailable
 from .account import DEFAULT_AUTH_URL, Account, not_stored, readable
 from .exit_codes import Exit, run, sentence
 from .options import AsJson, Auth, CaCert, Insecure, Keyring, Name, Timeout, TokenFile
-from .prompt import ask
+from .prompt import ask, text
 from .report import Report, printable
 
 
@@ -34,7 +34,7 @@ def login(
 
     async def work() -> Exit:
         async with chosen.source(auth_url=auth or DEFAULT_AUTH_URL, bind=bind) as tokens:
-            name = user or ask("User name")
+            name = text(user, "user name") if user else ask("User name")
             opened = await tokens.login(name, ask("Password", hide_input=True))
             if tokens.stats.save_failures:
                 raise not_stored(chosen.storage())

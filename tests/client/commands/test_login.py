@@ -10,8 +10,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import typer
 
+from dualtoken.client import ConfigurationError
 from dualtoken.client.commands.exit_codes import Exit
+from dualtoken.client.commands.prompt import ask
 from dualtoken.client.proof_keys import key_path
 from tests.client.commands.running import ROOT, Done, Run
 from tests.conformance.auth_fake import PASSWORD
@@ -113,6 +116,36 @@ async def test_a_mark_before_a_password_is_none_of_it(run: Run, pair: Control) -
     done = await run("login", "--auth", pair.auth_url, "--user", "zs", line=f"\ufeff{PASSWORD}\r\n")
 
     assert Exit.OK == done.code, done.err
+
+
+C_LOCALE = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+async def test_a_name_is_text_in_any_locale(run: Run, pair: Control) -> None:
+    """Where it stands among the arguments, too; bytes that are none are not sent."""
+    login = ("login", "--auth", pair.auth_url)
+    done = [
+        await run(*login, "--user", "zürich", line=f"{PASSWORD}\n", **C_LOCALE),
+        await run(*login, line=f"zürich\n{PASSWORD}\n", **C_LOCALE),
+        await run(*login, "--user", "\udcff", line=f"{PASSWORD}\n"),
+    ]
+
+    assert [Exit.OK, Exit.OK, Exit.USAGE] == [each.code for each in done], done
+    assert ["logged in as z\\xfcrich\n"] * 2 == [each.err for each in done[:2]]
+    assert "no user name, or not valid text" in done[2].err
+
+
+def test_what_is_typed_and_no_text_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal of a locale that has no such signs leads to no traceback."""
+
+    def ascii_terminal(*_: object, **__: object) -> str:
+        return b"p\xc3\xa4ss".decode("ascii")
+
+    monkeypatch.setattr(typer, "prompt", ascii_terminal)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+
+    with pytest.raises(ConfigurationError, match="no password, or not valid text"):
+        ask("Password", hide_input=True)
 
 
 async def test_user_and_password_are_lines_of_standard_input(run: Run, pair: Control) -> None:
