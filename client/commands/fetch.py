@@ -63,13 +63,15 @@ class Fetch:
             headers.popall(name, None)
             if name.lower() == "authorization":
                 auth.clear()
+        # As a header alone it would stand beside a Content-Length, which no service takes.
+        chunked = headers.get("Transfer-Encoding", "").lower() == "chunked" and headers.pop("Transfer-Encoding")
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=self.timeout_s, sock_read=self.timeout_s)
         method = self.method or ("GET" if body is None else "POST")
         if not _TOKEN.fullmatch(method):
             raise ConfigurationError(f"-X {method!r}: a method is one word, such as PUT")
         async with (
             http_session(self.cacert, middlewares=auth, timeout=timeout, skip_auto_headers=unwanted) as http,
-            http.request(method, self.url, data=body, headers=headers) as response,
+            http.request(method, self.url, data=body, headers=headers, chunked=bool(chunked) or None) as response,
         ):
             await self._print(response)
             return Exit.HTTP_ERROR if response.status >= 400 else Exit.OK

@@ -33,7 +33,7 @@ async def mirror() -> AsyncIterator[str]:
     """Run a service that answers with what it was sent; yield its address."""
 
     async def answer(request: web.Request) -> web.Response:
-        names = ("Authorization", "Content-Type", "Accept", "User-Agent", "X-Empty")
+        names = ("Authorization", "Content-Type", "Accept", "User-Agent", "X-Empty", "Transfer-Encoding")
         sent = {"method": request.method, "body": await request.text()}
         return web.json_response(sent | {name: request.headers.get(name) for name in names})
 
@@ -107,6 +107,13 @@ async def test_a_header_without_a_value_is_not_sent(
     sent = await fetched(mirror, tmp_path / "answer", data=["a=1"], headers=lines)
 
     assert expected == {name: sent[name] for name in expected}
+
+
+async def test_a_body_can_be_sent_in_chunks(mirror: str, tmp_path: Path) -> None:
+    """As curl's, by its header."""
+    sent = await fetched(mirror, tmp_path / "answer", data=["a=1"], headers=["transfer-encoding: chunked"])
+
+    assert ("chunked", "a=1") == (sent["Transfer-Encoding"], sent["body"])
 
 
 async def test_a_pipe_is_sent_whole(mirror: str, tmp_path: Path) -> None:
