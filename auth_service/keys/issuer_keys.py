@@ -11,6 +11,8 @@ import aiohttp
 from jwt import PyJWK
 from yarl import URL
 
+from dualtoken_serving.proxies import proxy_for
+
 from ..domain.foreign_keys import ForeignKeys, read_foreign_keys
 from ..domain.jws import read_object
 from ..domain.trusted_issuers import TrustedIssuer, read_trusted_issuers, safe_url
@@ -180,8 +182,9 @@ class Issuers:
 async def _get(http: aiohttp.ClientSession, url: URL) -> bytes:
     """Return a document. No redirect is followed, so that no other host is ever asked. Raises: ValueError."""
     named = url.with_query(None)  # for the log: a signed URL is a key to what it names
+    proxy = proxy_for(url)
     try:
-        async with http.get(url, allow_redirects=False) as answer:
+        async with http.get(url, allow_redirects=False, proxy=proxy) as answer:
             if answer.status != 200:
                 raise ValueError(f"{named}: status {answer.status}")
             if answer.headers.get("Content-Encoding", "identity").lower() != "identity":

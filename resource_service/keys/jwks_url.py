@@ -1,7 +1,9 @@
 """A JWK Set behind a URL: public keys that the issuer publishes (RFC 8414 ``jwks_uri``)."""
 
 import aiohttp
+from yarl import URL
 
+from dualtoken_serving.proxies import proxy_for
 from dualtoken_serving.tracing import outgoing
 
 from ..errors import KeySetRefused
@@ -38,7 +40,11 @@ class JwksUrl:
             KeySetRefused: no good answer, or one that holds a secret: whoever publishes that must not be believed.
         """
         try:
-            data = await self._get()
+            proxy = proxy_for(self._url)
+        except ValueError as error:
+            raise KeySetRefused(f"key set {self.name}: {error}") from None
+        try:
+            data = await self._get(proxy)
         except (aiohttp.ClientError, OSError, UnicodeError) as error:
             # TimeoutError is an OSError; a host name that cannot be encoded, a UnicodeError.
             raise KeySetRefused(f"key set {self.name}: {type(error).__name__}") from None
@@ -50,10 +56,11 @@ class JwksUrl:
             raise KeySetRefused(f"key set {self.name}: publishes a shared or private key")
         return keys
 
-    async def _get(self) -> bytes:
+    async def _get(self, proxy: URL | None) -> bytes:
+        headers = {"Accept": MEDIA_TYPES} | outgoing()
         async with (
             aiohttp.ClientSession(timeout=self._timeout) as session,
-            session.get(self._url, allow_redirects=False, headers={"Accept": MEDIA_TYPES} | outgoing()) as response,
+            session.get(self._url, allow_redirects=False, headers=headers, proxy=proxy) as response,
         ):
             if response.status != 200:
                 raise KeySetRefused(f"key set {self.name}: status {response.status}")

@@ -8,6 +8,7 @@ import aiohttp
 import pydantic
 from typing_extensions import TypedDict  # of typing from Python 3.12 on, as pydantic needs it
 
+from dualtoken_serving.proxies import proxy_for
 from dualtoken_serving.tracing import outgoing
 
 from ..errors import FeedRefused
@@ -93,7 +94,13 @@ class RevocationFeed:
         timeout = aiohttp.ClientTimeout(total=wait_s + ANSWER_TIMEOUT_S)
         # Redirects are not followed: the secret is for this URL alone.
         url, headers = self._url.update_query(query), {"Authorization": f"Bearer {self._secret.shown()}", **outgoing()}
-        async with self._session.get(url, headers=headers, allow_redirects=False, timeout=timeout) as response:
+        try:
+            proxy = proxy_for(url)
+        except ValueError as error:
+            raise FeedRefused(str(error)) from None
+        async with self._session.get(
+            url, headers=headers, allow_redirects=False, timeout=timeout, proxy=proxy
+        ) as response:
             if response.status != 200:
                 raise FeedRefused(f"status {response.status}", cursor_refused=response.status == 400)
             return await _bounded(response)
