@@ -1,11 +1,10 @@
-"""The guard of an ASGI application: lifespan, WebSockets, and what is told where it is mounted wrongly."""
+"""The guard of an ASGI application: what it lets through, and what is told where it is mounted wrongly."""
 
 from collections.abc import Callable
 from typing import Any
 
 import aiohttp
 import fastapi
-import litestar
 import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -27,106 +26,6 @@ async def told(http: aiohttp.ClientSession, url: URL, method: str = "GET", **hea
     """Return status and challenge of an answer."""
     async with http.request(method, url, headers=headers) as answer:
         return answer.status, answer.headers.get("WWW-Authenticate", "")
-
-
-async def test_a_websocket_with_a_good_token_is_opened() -> None:
-    """Its handler finds who calls."""
-    async with (
-        served(of_starlette()) as url,
-        aiohttp.ClientSession() as http,
-        http.ws_connect(url / "socket", headers=bearer(KEY.token())) as socket,
-    ):
-        assert "user-1" == (await socket.receive_str())
-
-
-@pytest.mark.parametrize(("token", "status"), [(None, 401), ("x", 401), (KEY.token(scope="read"), 403)])
-async def test_a_websocket_without_one_is_refused_at_the_handshake(token: str | None, status: int) -> None:
-    """With the answer of a request, challenge included."""
-    async with served(of_starlette()) as url, aiohttp.ClientSession() as http:
-        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-            await http.ws_connect(url / "socket", headers=bearer(token) if token else {})
-
-    assert status == refused.value.status
-    assert refused.value.headers is not None
-    assert refused.value.headers["WWW-Authenticate"].startswith("Bearer realm=")
-
-
-async def test_keys_that_cannot_be_used_keep_the_server_from_starting(tmp_path: Any) -> None:
-    """As they keep an aiohttp application from it."""
-    guarded = BearerMiddleware(of_starlette(), **{**GUARDED, "keys": str(tmp_path / "absent.json")})
-    sent: list[Any] = []
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "lifespan.startup"}
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    await guarded({"type": "lifespan"}, receive, send)
-
-    assert ["lifespan.startup.failed"] == [message["type"] for message in sent]
-    assert "absent.json" in sent[0]["message"]
-
-
-async def _without_lifespan(*_: Any) -> None:
-    raise NotImplementedError
-
-
-async def _returning(*_: Any) -> None:
-    """Serve one type of scope alone, as the smallest applications do."""
-
-
-async def _returning_at_once(_scope: Any, receive: Any, send: Any) -> None:
-    await receive()
-    await send({"type": "lifespan.startup.complete"})
-
-
-async def _live_once(_scope: Any, receive: Any, send: Any) -> None:
-    await receive()
-    await send({"type": "lifespan.startup.complete"})
-    await receive()
-    await send({"type": "lifespan.shutdown.complete"})
-
-
-@pytest.mark.parametrize("app", [_live_once, _without_lifespan, _returning, _returning_at_once])
-async def test_the_server_hears_of_the_end_when_the_guard_has_ended(app: Any) -> None:
-    """Hypercorn cancels what is still running then."""
-    guarded = BearerMiddleware(app, **GUARDED)
-    sent: list[tuple[str, bool]] = []
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "lifespan.shutdown" if sent else "lifespan.startup"}
-
-    async def send(message: Any) -> None:
-        sent.append((message["type"], guarded.authenticator.is_running))
-
-    await guarded({"type": "lifespan"}, receive, send)
-
-    assert [("lifespan.startup.complete", True), ("lifespan.shutdown.complete", False)] == sent
-
-
-async def _live_briefly(scope: Any, receive: Any, send: Any) -> None:
-    if scope["type"] == "lifespan":
-        await receive()
-        await send({"type": "lifespan.startup.complete"})
-        raise OSError("a task of the application has failed")
-    await JSONResponse({})(scope, receive, send)
-
-
-async def test_a_lifespan_that_breaks_off_leaves_no_key_in_use() -> None:
-    """Servers go on without it, and nobody would notice that a key was withdrawn."""
-    guarded = BearerMiddleware(_live_briefly, **GUARDED)
-    async with served(guarded) as url, aiohttp.ClientSession() as http:
-        assert 500 == (await told(http, url, **bearer(KEY.token())))[0]
-
-
-async def test_without_a_lifespan_it_says_so() -> None:
-    """A verdict would stand on keys that nobody loaded: the error names the cure, and nobody gets in."""
-    async with served(of_starlette(), lifespan="off") as url, aiohttp.ClientSession() as http:
-        good = await http.get(url / "home", headers=bearer(KEY.token()))
-        bad = await http.get(url / "home")
-
-    assert (500, 500) == (good.status, bad.status)
 
 
 def _on_a_route() -> Any:
@@ -261,40 +160,6 @@ async def _too_late(scope: Any, _receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"9")]})
         await send({"type": "http.response.body", "body": b"half", "more_body": True})
     require(scope, "admin")
-
-
-@litestar.websocket("/socket")
-async def _litestar_socket(socket: litestar.WebSocket[Any, Any, Any]) -> None:
-    require(socket.scope, "write")
-    await socket.accept()
-
-
-@pytest.mark.parametrize(("token", "status"), [(None, 401), (KEY.token(scope="read"), 403)])
-async def test_litestar_refuses_a_websocket_as_the_guard_does(token: str | None, status: int) -> None:
-    """It closes for each exception, which a server answers with a bare 403."""
-    app = BearerMiddleware(litestar.Litestar([_litestar_socket], logging_config=None), public=["/socket"], **GUARDED)
-    async with served(app) as url, aiohttp.ClientSession() as http:
-        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-            await http.ws_connect(url / "socket", headers=bearer(token) if token else {})
-
-    assert status == refused.value.status
-    assert refused.value.headers is not None
-    assert refused.value.headers["WWW-Authenticate"].startswith("Bearer realm=")
-
-
-async def _after_the_opening(scope: Any, receive: Any, _send: Any) -> None:
-    if scope["type"] != "lifespan":
-        await receive()
-        require(scope, "admin")
-
-
-async def test_a_websocket_whose_opening_was_received_is_refused() -> None:
-    """An application may look at the handshake first: the guard waits for no second one."""
-    async with served(BearerMiddleware(_after_the_opening, **GUARDED)) as url, aiohttp.ClientSession() as http:
-        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-            await http.ws_connect(url, headers=bearer(KEY.token()))
-
-    assert 403 == refused.value.status
 
 
 @pytest.mark.parametrize("kind", ["http", "websocket"])
